@@ -1,0 +1,1 @@
+"""The connected side: source, export, quantize, evaluate, pack, attest, write to media."""

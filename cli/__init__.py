@@ -1,0 +1,1 @@
+"""The `sealift` command: arguments and printing only."""

@@ -1,0 +1,37 @@
+"""Every bound on data from outside, by name, in one place."""
+
+from dataclasses import dataclass
+
+__all__ = ["LIMITS", "Limits"]
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds that a reader enforces before it spends memory or time.
+
+    A 40 GB model is about 640 parts and 300 KB of manifest, so each default leaves an order of
+    magnitude of room and still fits a small host.
+    """
+
+    json_bytes: int = 8 * _MIB
+    json_depth: int = 32
+    recipe_bytes: int = 256 * 1024
+    index_bytes: int = 1 * _MIB
+    index_entries: int = 4096
+    envelope_bytes: int = 4 * _MIB
+    part_bytes: int = 64 * _MIB
+    parts: int = 16384
+    files: int = 4096
+    path_chars: int = 240
+    component_chars: int = 100
+    zstd_window_bytes: int = 8 * _MIB
+
+    @property
+    def blob_bytes(self) -> int:
+        """Largest blob: a raw part, its tar header, its padding and the end mark."""
+        return self.part_bytes + 4 * 512
+
+
+LIMITS = Limits()

@@ -1,0 +1,80 @@
+"""`serving.json`: what the engine must know of a variant, written by the bundler, signed with it."""
+
+from typing import Annotated
+
+import msgspec
+
+from sealift.manifests import strict_json
+from sealift.manifests.errors import ManifestError
+from sealift.manifests.names import check_path
+from sealift.manifests.recipe import Precision, Task
+
+__all__ = ["SERVING_FILE", "DecoderShape", "ServingConfig", "VectorShape"]
+
+SERVING_FILE = "serving.json"
+
+_Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
+_TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+
+
+class _Record(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    pass
+
+
+class DecoderShape(_Record):
+    """The cache and logits of a decoder: `[slots, kv_heads, length, head_size]` a layer and kind."""
+
+    layers: _Count
+    kv_heads: _Count
+    head_size: _Count
+    vocab_size: _Count
+    kv_dtype: str = "float32"
+    sliding_window: _Count | None = None
+
+
+class VectorShape(_Record):
+    """Inputs and output of a model that gives one vector (or scores) a text."""
+
+    dimensions: _Count
+    pad_token_id: _TokenId
+    inputs: tuple[str, ...]
+    output: str
+
+
+class ServingConfig(_Record):
+    """One variant as the engine loads it; file names are relative to the variant's folder."""
+
+    task: Task
+    precision: Precision
+    graph: str
+    tokenizer: str = "tokenizer.json"
+    max_length: _Count
+    eos_token_ids: tuple[_TokenId, ...] = ()
+    special_tokens: dict[str, str] = {}
+    chat_template: str | None = None
+    decoder: DecoderShape | None = None
+    vector: VectorShape | None = None
+    labels: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, data: bytes) -> "ServingConfig":
+        """Read checked bytes.
+
+        Raises:
+            ManifestError: not this form, or a task without what it needs.
+        """
+        config = strict_json.decode(data, cls, what=SERVING_FILE)
+        for name in (config.graph, config.tokenizer, config.chat_template):
+            if name is not None and "/" in check_path(name):
+                raise ManifestError(f"{SERVING_FILE}: {name!r}: expected a name beside it")
+        if config.task is Task.CHAT and (config.decoder is None or config.chat_template is None):
+            raise ManifestError(f"{SERVING_FILE}: a chat model needs decoder and chat_template")
+        if config.task is not Task.CHAT and config.vector is None:
+            raise ManifestError(f"{SERVING_FILE}: a {config.task.value} model needs vector")
+        return config
+
+    def encode(self) -> bytes:
+        """Return the file's bytes."""
+        return strict_json.pretty(self)
