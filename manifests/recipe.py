@@ -67,11 +67,11 @@ class Exporter(Enum):
     TORCH = "torch"
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class Source(_Record, omit_defaults=True):
+class Source(_Record, kw_only=True, omit_defaults=True):
     """Where the weights come from: a local folder, or a pinned commit on the hub."""
 
     path: _FilePath | None = None
@@ -82,7 +82,7 @@ class Source(_Record, omit_defaults=True):
     ) = None
 
 
-class VariantSpec(_Record):
+class VariantSpec(_Record, kw_only=True):
     """One build of the model: a device and a precision."""
 
     precision: Precision
@@ -97,7 +97,7 @@ class VariantSpec(_Record):
         return f"{self.device.value}-{self.precision.value}"
 
 
-class EvaluateSpec(_Record, omit_defaults=True):
+class EvaluateSpec(_Record, kw_only=True, omit_defaults=True):
     """What the exported model is measured on, and the limits that stop a build."""
 
     prompts: _FilePath | None = None
@@ -107,7 +107,7 @@ class EvaluateSpec(_Record, omit_defaults=True):
     min_cosine: _Fraction | None = None
 
 
-class Recipe(_Record, omit_defaults=True):
+class Recipe(_Record, kw_only=True, omit_defaults=True):
     """A whole recipe, checked. Paths are relative to the recipe file."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]

@@ -17,13 +17,11 @@ _Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
 _TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 
 
-class _Record(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     pass
 
 
-class DecoderShape(_Record):
+class DecoderShape(_Record, kw_only=True):
     """The cache and logits of a decoder: `[slots, kv_heads, length, head_size]` a layer and kind."""
 
     layers: _Count
@@ -34,7 +32,7 @@ class DecoderShape(_Record):
     sliding_window: _Count | None = None
 
 
-class VectorShape(_Record):
+class VectorShape(_Record, kw_only=True):
     """Inputs and output of a model that gives one vector (or scores) a text."""
 
     dimensions: _Count
@@ -43,7 +41,7 @@ class VectorShape(_Record):
     output: str
 
 
-class ServingConfig(_Record):
+class ServingConfig(_Record, kw_only=True):
     """One variant as the engine loads it; file names are relative to the variant's folder."""
 
     task: Task
