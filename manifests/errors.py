@@ -1,7 +1,7 @@
 """The one root of every error that Sealift raises, and the family of this room.
 
-Each room derives its own family. A class exists only where a caller treats it differently; `category`
-decides the exit code (in `cli/` alone), `code` is the stable word that programs match on.
+Each room derives its own family. A class exists only where a caller treats it differently;
+`category` decides the exit code (in `cli/` alone), `code` is the stable word programs match on.
 """
 
 from enum import Enum

@@ -15,6 +15,7 @@ import yaml
 from sealift.manifests.errors import ManifestError, RecipeError
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.names import check_name, check_version
+from sealift.manifests.record import Record
 
 __all__ = [
     "Device",
@@ -67,11 +68,7 @@ class Exporter(Enum):
     TORCH = "torch"
 
 
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class Source(_Record, kw_only=True, omit_defaults=True):
+class Source(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Where the weights come from: a local folder, or a pinned commit on the hub."""
 
     path: _FilePath | None = None
@@ -82,7 +79,7 @@ class Source(_Record, kw_only=True, omit_defaults=True):
     ) = None
 
 
-class VariantSpec(_Record, kw_only=True):
+class VariantSpec(Record, frozen=True, kw_only=True):
     """One build of the model: a device and a precision."""
 
     precision: Precision
@@ -97,7 +94,7 @@ class VariantSpec(_Record, kw_only=True):
         return f"{self.device.value}-{self.precision.value}"
 
 
-class EvaluateSpec(_Record, kw_only=True, omit_defaults=True):
+class EvaluateSpec(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What the exported model is measured on, and the limits that stop a build."""
 
     prompts: _FilePath | None = None
@@ -107,7 +104,7 @@ class EvaluateSpec(_Record, kw_only=True, omit_defaults=True):
     min_cosine: _Fraction | None = None
 
 
-class Recipe(_Record, kw_only=True, omit_defaults=True):
+class Recipe(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A whole recipe, checked. Paths are relative to the recipe file."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -220,7 +217,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]  # pyyaml's loader is untyped
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for index, key in enumerate(keys):
             if key in keys[:index]:
                 raise RecipeError(f"recipe: duplicate key {key!r}")
@@ -229,7 +226,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 def _load_yaml(data: bytes) -> Any:
     try:
-        return yaml.load(data.decode("utf-8"), _StrictLoader)  # noqa: S506  # a SafeLoader
+        return yaml.load(data.decode(), _StrictLoader)  # noqa: S506, TID251  # a SafeLoader
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise RecipeError(f"recipe: not valid YAML: {' '.join(str(error).split())}") from error
 

@@ -1,4 +1,4 @@
-"""`serving.json`: what the engine must know of a variant, written by the bundler, signed with it."""
+"""`serving.json`: what the engine must know of a variant; written and signed on the other side."""
 
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from sealift.manifests import strict_json
 from sealift.manifests.errors import ManifestError
 from sealift.manifests.names import check_path
 from sealift.manifests.recipe import Precision, Task
+from sealift.manifests.record import Record
 
 __all__ = ["SERVING_FILE", "DecoderShape", "ServingConfig", "VectorShape"]
 
@@ -17,12 +18,8 @@ _Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
 _TokenId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 
 
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    pass
-
-
-class DecoderShape(_Record, kw_only=True):
-    """The cache and logits of a decoder: `[slots, kv_heads, length, head_size]` a layer and kind."""
+class DecoderShape(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """Cache and logits of a decoder: `[slots, kv_heads, length, head_size]` a layer and kind."""
 
     layers: _Count
     kv_heads: _Count
@@ -32,7 +29,7 @@ class DecoderShape(_Record, kw_only=True):
     sliding_window: _Count | None = None
 
 
-class VectorShape(_Record, kw_only=True):
+class VectorShape(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Inputs and output of a model that gives one vector (or scores) a text."""
 
     dimensions: _Count
@@ -41,7 +38,7 @@ class VectorShape(_Record, kw_only=True):
     output: str
 
 
-class ServingConfig(_Record, kw_only=True):
+class ServingConfig(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One variant as the engine loads it; file names are relative to the variant's folder."""
 
     task: Task
@@ -50,7 +47,7 @@ class ServingConfig(_Record, kw_only=True):
     tokenizer: str = "tokenizer.json"
     max_length: _Count
     eos_token_ids: tuple[_TokenId, ...] = ()
-    special_tokens: dict[str, str] = {}
+    special_tokens: dict[str, str] = msgspec.field(default_factory=dict)
     chat_template: str | None = None
     decoder: DecoderShape | None = None
     vector: VectorShape | None = None
