@@ -8,7 +8,6 @@ of its own.
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Literal
 
 from sealift.keys.errors import SignatureError
 from sealift.keys.signer import Signer
@@ -38,7 +37,7 @@ class _PublicKeyHint(Record, frozen=True, kw_only=True):
 
 class _Material(Record, frozen=True, kw_only=True, rename="camel"):
     public_key: _PublicKeyHint
-    tlog_entries: tuple[()] | list[Literal[0]] = ()
+    tlog_entries: tuple[()] = ()
 
 
 class _Bundle(Record, frozen=True, kw_only=True, rename="camel"):
