@@ -1,0 +1,133 @@
+"""One thread owns the model: drain the inbox, run one step, send what it gave, again.
+
+The inbox holds prepared requests. `None` ends the loop.
+"""
+
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sealift.manifests.errors import SealiftError
+from sealift.runtime.engine.embed_queue import EmbedJob, EmbedQueue
+from sealift.runtime.engine.encoder import OnnxEncoder
+from sealift.runtime.engine.errors import to_wire
+from sealift.runtime.engine.generator import Generator
+from sealift.runtime.engine.request import Cancel, Failed, Reply
+from sealift.runtime.engine.sequence import Sequence
+
+__all__ = ["ChatTurn", "EmbedTurn", "Inbox", "ModelLoop"]
+
+Inbox = queue.SimpleQueue[Sequence | EmbedJob | Cancel | None]
+Send = Callable[..., None]
+
+
+class Turn(Protocol):
+    """One model's way to take requests and to run a step."""
+
+    @property
+    def has_work(self) -> bool:
+        """True while a request is unanswered."""
+        ...
+
+    def submit(self, request: Sequence | EmbedJob) -> None:
+        """Queue a request; raises `QueueFullError`."""
+        ...
+
+    def cancel(self, request_id: int) -> None:
+        """Forget a request."""
+        ...
+
+    def step(self) -> list[Reply]:
+        """Run the model once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatTurn:
+    """A generator as the loop drives it."""
+
+    generator: Generator
+
+    @property
+    def has_work(self) -> bool:
+        """See `Turn`."""
+        return self.generator.has_work
+
+    def submit(self, request: Sequence | EmbedJob) -> None:
+        """See `Turn`."""
+        if isinstance(request, Sequence):
+            self.generator.submit(request)
+
+    def cancel(self, request_id: int) -> None:
+        """See `Turn`."""
+        self.generator.cancel(request_id)
+
+    def step(self) -> list[Reply]:
+        """See `Turn`."""
+        return list(self.generator.step())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedTurn:
+    """An encoder and its queue as the loop drives them."""
+
+    encoder: OnnxEncoder
+    waiting: EmbedQueue
+
+    @property
+    def has_work(self) -> bool:
+        """See `Turn`."""
+        return len(self.waiting) > 0
+
+    def submit(self, request: Sequence | EmbedJob) -> None:
+        """See `Turn`."""
+        if isinstance(request, EmbedJob):
+            self.waiting.submit(request)
+
+    def cancel(self, request_id: int) -> None:
+        """See `Turn`."""
+        self.waiting.cancel(request_id)
+
+    def step(self) -> list[Reply]:
+        """See `Turn`."""
+        batch = self.waiting.take()
+        vectors = self.encoder.run([item.tokens for item in batch])
+        replies = [item.accept(vector) for item, vector in zip(batch, vectors, strict=True)]
+        return [reply for reply in replies if reply is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLoop:
+    """The loop of the thread that owns the model."""
+
+    turn: Turn
+    inbox: Inbox
+    send: Send
+
+    def run(self) -> None:
+        """Serve until the inbox says stop."""
+        while self._drain():
+            replies = self.turn.step()
+            if replies:
+                self.send(*replies)
+
+    def _drain(self) -> bool:
+        """Take what waits, and wait where there is nothing to do; False: stop."""
+        while True:
+            try:
+                item = self.inbox.get(block=not self.turn.has_work)
+            except queue.Empty:
+                return True
+            if item is None:
+                return False
+            self._take(item)
+
+    def _take(self, item: Sequence | EmbedJob | Cancel) -> None:
+        if isinstance(item, Cancel):
+            self.turn.cancel(item.id)
+            return
+        try:
+            self.turn.submit(item)
+        except SealiftError as error:
+            self.send(Failed(id=item.id, error=to_wire(error)))

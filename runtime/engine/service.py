@@ -1,0 +1,129 @@
+"""What a worker does with its channel: load, then prepare requests beside the model's thread.
+
+A second thread receives, renders chat templates and tokenizes, so that none of this stands in the
+way of the model. A defect in it ends the process: the other side then sees a crash, not a silence.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+
+from sealift.manifests.errors import SealiftError
+from sealift.runtime.engine.channel import WorkerChannel
+from sealift.runtime.engine.embed_queue import EmbedJob, EmbedQueue
+from sealift.runtime.engine.errors import TaskMismatchError, to_wire
+from sealift.runtime.engine.generator import Generator
+from sealift.runtime.engine.isolation import Isolation
+from sealift.runtime.engine.loop import ChatTurn, EmbedTurn, Inbox, ModelLoop
+from sealift.runtime.engine.model import ChatModel, EmbedModel, load_model
+from sealift.runtime.engine.request import (
+    Cancel,
+    Embed,
+    Failed,
+    Generate,
+    Load,
+    Loaded,
+    LoadFailed,
+    Shutdown,
+    ToWorker,
+)
+from sealift.runtime.engine.scheduler import Scheduler
+from sealift.runtime.engine.sequence import Sequence
+from sealift.runtime.engine.settings import EngineSettings
+
+__all__ = ["generator_of", "serve"]
+
+_EXIT_LOAD_FAILED = 1
+_EXIT_DEFECT = 70
+
+Model = ChatModel | EmbedModel
+
+
+def serve(channel: WorkerChannel, isolation: Isolation) -> int:
+    """Load the model that the first message names and answer until the channel closes."""
+    messages = channel.receive()
+    load = next(messages, None)
+    if not isinstance(load, Load):
+        return 0
+    try:
+        model, report = load_model(load.source, load.settings, now=datetime.now)
+    except SealiftError as error:
+        channel.send(LoadFailed(error=to_wire(error)))
+        return _EXIT_LOAD_FAILED
+    inbox = Inbox()
+    threading.excepthook = _end_process
+    threading.Thread(
+        target=_receive, args=(messages, model, inbox, channel), name="receive", daemon=True
+    ).start()
+    channel.send(
+        Loaded(
+            variant=report.variant,
+            context_length=report.context_length,
+            isolation=isolation.value,
+            verify_s=report.verify_s,
+            load_s=report.load_s,
+            verified_bytes=report.verified_bytes,
+        )
+    )
+    turn = _turn(model, load.settings)
+    try:
+        ModelLoop(turn=turn, inbox=inbox, send=channel.send).run()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the server is gone, and with it everyone we could answer
+    return 0
+
+
+def generator_of(model: ChatModel, settings: EngineSettings) -> Generator:
+    """Return a loaded chat model's generator."""
+    scheduler = Scheduler(
+        slots=settings.slots,
+        queue_limit=settings.queue_limit,
+        chunk=settings.prefill_chunk,
+        chunk_alone=settings.prefill_chunk_alone,
+    )
+    return Generator(decoder=model.decoder, scheduler=scheduler)
+
+
+def _turn(model: Model, settings: EngineSettings) -> ChatTurn | EmbedTurn:
+    if isinstance(model, ChatModel):
+        return ChatTurn(generator=generator_of(model, settings))
+    waiting = EmbedQueue(
+        batch_tokens=settings.embed_batch_tokens, queue_limit=settings.embed_queue_limit
+    )
+    return EmbedTurn(encoder=model.encoder, waiting=waiting)
+
+
+def _receive(
+    messages: Iterator[ToWorker], model: Model, inbox: Inbox, channel: WorkerChannel
+) -> None:
+    for message in messages:
+        if isinstance(message, Shutdown):
+            break
+        if isinstance(message, Cancel):
+            inbox.put(message)
+        elif isinstance(message, Generate | Embed):
+            _prepare(message, model, inbox, channel)
+    inbox.put(None)
+
+
+def _end_process(defect: threading.ExceptHookArgs) -> None:
+    threading.__excepthook__(defect)
+    os._exit(_EXIT_DEFECT)
+
+
+def _prepare(message: Generate | Embed, model: Model, inbox: Inbox, channel: WorkerChannel) -> None:
+    try:
+        inbox.put(_prepared(message, model))
+    except SealiftError as error:
+        channel.send(Failed(id=message.id, error=to_wire(error)))
+
+
+def _prepared(message: Generate | Embed, model: Model) -> Sequence | EmbedJob:
+    match message, model:
+        case Generate(), ChatModel():
+            return model.prepare(message)
+        case Embed(), EmbedModel():
+            return model.prepare(message)
+        case _:
+            raise TaskMismatchError(f"this is a {model.config.task.value} model")

@@ -1,0 +1,35 @@
+"""The engine's knobs, with the values that measured best (docs/engine.md)."""
+
+import msgspec
+
+__all__ = ["EngineSettings"]
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a worker runs its model.
+
+    Args:
+        slots: requests that decode together.
+        queue_limit: requests that may wait for a slot before new ones are refused.
+        threads: of onnxruntime; None: one for each physical core this process may use.
+        context_length: cap on tokens a slot can hold; None: what the model and memory allow.
+        prefill_chunk: tokens of a prompt between two decode steps, while others decode.
+        prefill_chunk_alone: the same while nobody waits for a step.
+        cache_fraction: share of the host's memory that the cache buffers may grow to.
+        embed_batch_tokens: padded tokens of one encoder run.
+        embed_queue_limit: inputs that may wait for an encoder run.
+        template_chars: longest prompt a chat template may render.
+        template_timeout_s: longest time it may take.
+    """
+
+    slots: int = 8
+    queue_limit: int = 64
+    threads: int | None = None
+    context_length: int | None = None
+    prefill_chunk: int = 128
+    prefill_chunk_alone: int = 512
+    cache_fraction: float = 0.5
+    embed_batch_tokens: int = 8192
+    embed_queue_limit: int = 256
+    template_chars: int = 4 << 20
+    template_timeout_s: float = 2.0
