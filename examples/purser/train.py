@@ -1,0 +1,595 @@
+"""Train Purser, the tiny chat model that ships with Sealift.
+
+Reads `facts.jsonl` and `tools.jsonl` beside this file and writes `model/`, `prompts.jsonl`,
+`held_out.jsonl` and `text.txt`. The held-out phrasings are never trained on. The result depends
+on the seed, the number of threads and the processor; it is not meant to be bit-identical elsewhere.
+
+Example: `python examples/purser/train.py --steps 900`
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+from transformers import (
+    GenerationConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+HERE = Path(__file__).resolve().parent
+VOCAB_SIZE = 2048
+CONTEXT = 1024
+BLOCK_SIZE = 32
+IGNORED = -100  # the label that cross entropy leaves out
+BATCH_TOKENS = 4096  # a batch holds this many tokens, padding included
+QUANT_FROM = 0.6  # the share of the steps after which the weights are fake-quantized
+SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+MARKUP_TOKENS = (
+    "<tools>", "</tools>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>",
+)  # fmt: skip
+SYSTEM_PROMPTS = (
+    "You are Purser, the demo model that ships with Sealift.",
+    "You are a helpful assistant.",
+    "You are a helpful assistant. Answer briefly.",
+    "Answer in one short sentence.",
+    "You are Purser. You help people with Sealift.",
+    "Be concise.",
+)
+TEXT_TOPICS = ("sealift", "build", "bundle", "verify", "import", "serve", "audit", "concepts")
+CHAT_TEMPLATE = """\
+{%- if tools %}
+    {{- '<|im_start|>system\\n' }}
+    {%- if messages[0].role == 'system' %}
+        {{- messages[0].content + '\\n\\n' }}
+    {%- endif %}
+    {{- 'You may call these tools:\\n<tools>' }}
+    {%- for tool in tools %}
+        {{- '\\n' }}
+        {{- tool | tojson }}
+    {%- endfor %}
+    {{- '\\n</tools>\\nTo call one, answer with its name and arguments as JSON in ' }}
+    {{- '<tool_call></tool_call>.<|im_end|>\\n' }}
+{%- elif messages[0].role == 'system' %}
+    {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if message.role == 'user' or (message.role == 'system' and not loop.first) %}
+        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
+    {%- elif message.role == 'assistant' %}
+        {{- '<|im_start|>assistant\\n' + (message.content or '') }}
+        {%- for call in message.tool_calls or [] %}
+            {%- set call = call.function or call %}
+            {%- if message.content or not loop.first %}
+                {{- '\\n' }}
+            {%- endif %}
+            {{- '<tool_call>\\n{"name": ' + (call.name | tojson) + ', "arguments": ' }}
+            {%- if call.arguments is string %}
+                {{- call.arguments }}
+            {%- else %}
+                {{- call.arguments | tojson }}
+            {%- endif %}
+            {{- '}\\n</tool_call>' }}
+        {%- endfor %}
+        {{- '<|im_end|>\\n' }}
+    {%- elif message.role == 'tool' %}
+        {%- if loop.first or messages[loop.index0 - 1].role != 'tool' %}
+            {{- '<|im_start|>user' }}
+        {%- endif %}
+        {{- '\\n<tool_response>\\n' + message.content + '\\n</tool_response>' }}
+        {%- if loop.last or messages[loop.index0 + 1].role != 'tool' %}
+            {{- '<|im_end|>\\n' }}
+        {%- endif %}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+{%- endif %}
+"""
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One answer and the questions that lead to it."""
+
+    topic: str
+    answer: str
+    seen: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """The tokens of one conversation and the labels: the assistant's tokens, else IGNORED."""
+
+    tokens: list[int]
+    labels: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCase:
+    """A question asked with tools at hand, the call it needs and the answer after the call."""
+
+    tools: list[dict[str, Any]]
+    question: str
+    call: dict[str, Any]
+    result: str
+    answer: str
+
+
+# ---------------------------------------------------------------------------- data
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a JSONL file."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+
+
+def write_lines(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write a JSONL file."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text(text, "utf-8")
+
+
+def load_facts(path: Path) -> list[Fact]:
+    """Load the facts and refuse a question that has two answers."""
+    facts = []
+    owner: dict[str, str] = {}
+    for row in read_lines(path):
+        fact = Fact(
+            topic=row["topic"],
+            answer=row["answer"],
+            seen=tuple(row["seen"]),
+            held_out=tuple(row["held_out"]),
+        )
+        for question in fact.seen + fact.held_out:
+            if owner.setdefault(question.lower(), row["id"]) != row["id"]:
+                raise click.ClickException(f"{row['id']}: asked elsewhere too: {question}")
+        if set(fact.seen) & set(fact.held_out):
+            raise click.ClickException(f"{row['id']}: a held-out phrasing is also seen")
+        facts.append(fact)
+    return facts
+
+
+def load_tool_cases(path: Path) -> list[ToolCase]:
+    """Load the tool conversations, one case for each question of a line."""
+    return [
+        ToolCase(
+            tools=row["tools"],
+            question=question,
+            call=row["call"],
+            result=row["result"],
+            answer=row["answer"],
+        )
+        for row in read_lines(path)
+        for question in row["seen"]
+    ]
+
+
+def questions(facts: list[Fact], *, held_out: bool = False) -> list[tuple[str, str]]:
+    """Pair every question with its answer."""
+    return [(q, f.answer) for f in facts for q in (f.held_out if held_out else f.seen)]
+
+
+def chat(turns: Sequence[tuple[str, str]]) -> list[Message]:
+    """Lay out question/answer pairs as the messages of one conversation."""
+    messages: list[Message] = []
+    for question, answer in turns:
+        messages.append({"role": "user", "content": question})
+        messages.append({"role": "assistant", "content": answer})
+    return messages
+
+
+def tool_chat(case: ToolCase) -> list[Message]:
+    """Lay out a tool case as question, call, result and answer."""
+    return [
+        {"role": "user", "content": case.question},
+        {"role": "assistant", "content": "", "tool_calls": [case.call]},
+        {"role": "tool", "content": case.result},
+        {"role": "assistant", "content": case.answer},
+    ]
+
+
+def vary(question: str, rng: random.Random) -> str:
+    """Type the question a little differently, as people do."""
+    roll = rng.random()
+    if roll < 0.70:
+        return question
+    if roll < 0.80:
+        return question.lower()
+    bare = question.rstrip("?.!")
+    if roll < 0.90:
+        return bare
+    if roll < 0.95:
+        return bare.lower()
+    return rng.choice(("Please tell me: ", "A question: ", "Hello! ", "Purser, ")) + question
+
+
+# ---------------------------------------------------------------------------- tokenizer
+
+
+def make_tokenizer(corpus: list[str]) -> PreTrainedTokenizerFast:
+    """Train the byte-level BPE and attach the chat template."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    markup = [AddedToken(t, special=False, normalized=False) for t in MARKUP_TOKENS]
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCAB_SIZE - len(markup),
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    tokenizer.add_tokens(markup)
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",
+        additional_special_tokens=["<|im_start|>"],
+        model_max_length=CONTEXT,
+        clean_up_tokenization_spaces=False,
+    )
+    wrapped.chat_template = CHAT_TEMPLATE
+    return wrapped
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerFast,
+    messages: list[Message],
+    tools: list[dict[str, Any]] | None = None,
+) -> Example:
+    """Render a conversation and label what the assistant says, end marker included."""
+    text = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False)
+    tokens: list[int] = []
+    labels: list[int] = []
+    head = "<|im_start|>assistant\n"
+    for index, chunk in enumerate(text.split(head)):
+        said, _, rest = chunk.partition("<|im_end|>\n")
+        spoken = [] if index == 0 else tokenizer.encode(said + "<|im_end|>")
+        silent = chunk if index == 0 else "\n" + rest
+        more = index < text.count(head)
+        quiet = tokenizer.encode(silent + head if more else silent)
+        tokens += spoken + quiet
+        labels += spoken + [IGNORED] * len(quiet)
+    return Example(tokens=tokens, labels=labels)
+
+
+# ---------------------------------------------------------------------------- batches
+
+
+class Sampler:
+    """Draws shuffled batches of conversations, tool calls and plain text, without end."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        facts: list[Fact],
+        cases: list[ToolCase],
+        rng: random.Random,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._facts = facts
+        self._cases = cases
+        self._rng = rng
+        self._deck: list[tuple[str, str]] = []
+
+    def batches(self) -> Iterator[list[Example]]:
+        """Yield batches of about BATCH_TOKENS tokens, rows of like length together."""
+        while True:
+            rows = [self._draw() for _ in range(1200)]
+            rows.sort(key=lambda row: len(row.tokens))
+            groups: list[list[Example]] = [[]]
+            for row in rows:
+                if (len(groups[-1]) + 1) * len(row.tokens) > BATCH_TOKENS:
+                    groups.append([])
+                groups[-1].append(row)
+            self._rng.shuffle(groups)
+            yield from groups
+
+    def _draw(self) -> Example:
+        roll = self._rng.random()
+        if roll < 0.006:
+            return self._text()
+        if roll < 0.05 and self._cases:
+            return self._tool_call()
+        return self._chat()
+
+    def _question(self) -> tuple[str, str]:
+        if not self._deck:
+            self._deck = questions(self._facts)
+            self._rng.shuffle(self._deck)
+        question, answer = self._deck.pop()
+        return vary(question, self._rng), answer
+
+    def _system(self) -> list[Message]:
+        if self._rng.random() < 0.6:
+            return []
+        return [{"role": "system", "content": self._rng.choice(SYSTEM_PROMPTS)}]
+
+    def _chat(self) -> Example:
+        turns = [self._question() for _ in range(self._rng.choice((1, 1, 1, 2, 2, 3)))]
+        return encode(self._tokenizer, self._system() + chat(turns))
+
+    def _tool_call(self) -> Example:
+        case = self._rng.choice(self._cases)
+        if self._rng.random() < 0.3:  # tools at hand, but the question needs none
+            return encode(self._tokenizer, self._system() + chat([self._question()]), case.tools)
+        case = replace(case, question=vary(case.question, self._rng))
+        return encode(self._tokenizer, self._system() + tool_chat(case), case.tools)
+
+    def _text(self) -> Example:
+        tokens = self._tokenizer.encode(make_text(self._facts, self._rng))[:512]
+        return Example(tokens=tokens, labels=tokens)
+
+
+def make_text(facts: list[Fact], rng: random.Random) -> str:
+    """Write a paragraph of answers for each topic, in a random order."""
+    paragraphs = []
+    for topic in rng.sample(TEXT_TOPICS, len(TEXT_TOPICS)):
+        answers = [f.answer for f in facts if f.topic == topic]
+        paragraphs.append(" ".join(rng.sample(answers, min(5, len(answers)))))
+    return "\n".join(paragraphs) + "\n"
+
+
+def collate(rows: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad on the right: attention is causal, so padding cannot reach a labelled token."""
+    width = max(len(row.tokens) for row in rows)
+    tokens = torch.tensor([r.tokens + [0] * (width - len(r.tokens)) for r in rows])
+    labels = torch.tensor([r.labels + [IGNORED] * (width - len(r.labels)) for r in rows])
+    return tokens, labels
+
+
+# ---------------------------------------------------------------------------- quantization
+
+
+def fake_int4(weight: torch.Tensor, *, symmetric: bool) -> torch.Tensor:
+    """Round a matrix to four bits in blocks of BLOCK_SIZE along its input, and back."""
+    blocks = weight.reshape(weight.shape[0], -1, BLOCK_SIZE)
+    if symmetric:
+        peak = blocks.gather(-1, blocks.abs().argmax(-1, keepdim=True))
+        scale = torch.where(peak == 0, torch.ones_like(peak), peak / -8)
+        rounded = (blocks / scale).round().clamp(-8, 7) * scale
+    else:
+        low = blocks.amin(-1, keepdim=True).clamp(max=0)
+        high = blocks.amax(-1, keepdim=True).clamp(min=0)
+        scale = ((high - low) / 15).clamp(min=1e-8)
+        zero = (-low / scale).round()
+        rounded = ((blocks / scale + zero).round().clamp(0, 15) - zero) * scale
+    return rounded.reshape(weight.shape)
+
+
+def quantized_weights(model: LlamaForCausalLM, *, symmetric: bool) -> dict[str, torch.Tensor]:
+    """Fake-quantize every matrix, the tied embedding included; gradients pass straight through."""
+    return {
+        name: weight + (fake_int4(weight.detach(), symmetric=symmetric) - weight.detach())
+        for name, weight in model.named_parameters()
+        if weight.ndim == 2
+    }
+
+
+# ---------------------------------------------------------------------------- training
+
+
+def make_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """Build the untrained model."""
+    config = LlamaConfig(
+        vocab_size=VOCAB_SIZE,
+        hidden_size=192,
+        intermediate_size=384,
+        num_hidden_layers=3,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        head_dim=32,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        initializer_range=0.05,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = LlamaForCausalLM(config)
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        do_sample=False,
+        max_new_tokens=128,
+    )
+    return model
+
+
+def step_loss(
+    model: LlamaForCausalLM, rows: list[Example], weights: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    """Give the mean cross entropy over the labelled tokens."""
+    tokens, labels = collate(rows)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = functional_call(model, dict(weights), (), {"input_ids": tokens, "use_cache": False})
+    logits = out.logits[:, :-1].float()
+    return cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
+
+
+def make_optimizers(model: LlamaForCausalLM, rate: float) -> list[torch.optim.Optimizer]:
+    """Give Muon for the matrices of the layers and AdamW for the embedding and the norms."""
+    inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
+    outer = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    return [
+        torch.optim.Muon(inner, rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(outer, rate, (0.9, 0.98), weight_decay=0.05),
+    ]
+
+
+def train(model: LlamaForCausalLM, sampler: Sampler, steps: int, peak_rate: float) -> None:
+    """Run the optimizers with a warm-up and a cosine, the last part on fake-quantized weights."""
+    optimizers = make_optimizers(model, peak_rate)
+    started = time.monotonic()
+    batches = sampler.batches()
+    mean = 0.0
+    for step in range(steps):
+        rate = peak_rate * min((step + 1) / 50, 0.5 + 0.5 * math.cos(math.pi * step / steps))
+        quantize = step >= QUANT_FROM * steps
+        weights = quantized_weights(model, symmetric=step % 3 != 0) if quantize else {}
+        loss = step_loss(model, next(batches), weights)
+        model.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = max(rate, 1e-5)
+            optimizer.step()
+        mean += (loss.item() - mean) / min(step + 1, 20)
+        if step % 50 == 0 or step == steps - 1:
+            elapsed = time.monotonic() - started
+            click.echo(f"step {step:4d}/{steps}  loss {mean:.4f}  {elapsed:4.0f} s", err=True)
+
+
+# ---------------------------------------------------------------------------- measuring
+
+
+@torch.inference_mode()
+def exact_match(
+    model: LlamaForCausalLM,
+    rows: list[Example],
+    weights: Mapping[str, torch.Tensor],
+) -> list[bool]:
+    """Tell for each row whether greedy decoding gives exactly the labelled answers.
+
+    One pass suffices: greedy text equals the answer if and only if each answer token is the most
+    likely one after the tokens before it.
+    """
+    right: list[bool] = []
+    for start in range(0, len(rows), 64):
+        tokens, labels = collate(rows[start : start + 64])
+        out = functional_call(model, dict(weights), (), {"input_ids": tokens, "use_cache": False})
+        wanted = labels[:, 1:]
+        hit = (out.logits[:, :-1].argmax(-1) == wanted) | (wanted == IGNORED)
+        right += hit.all(-1).tolist()
+    return right
+
+
+def measured_sets(
+    tokenizer: PreTrainedTokenizerFast, facts: list[Fact], cases: list[ToolCase]
+) -> dict[str, list[Example]]:
+    """Encode what is measured: single questions without a system prompt, and tool calls."""
+    rng = random.Random(0)
+    seen = [chat((pair,)) for pair in questions(facts)]
+    second = [chat((rng.choice(questions(facts)), pair)) for pair in questions(facts)]
+    held = [chat((pair,)) for pair in questions(facts, held_out=True)]
+    return {
+        "seen phrasings": [encode(tokenizer, messages) for messages in seen],
+        "held-out phrasings": [encode(tokenizer, messages) for messages in held],
+        "seen, two turns": [encode(tokenizer, messages) for messages in second],
+        "tool calls": [encode(tokenizer, tool_chat(c), c.tools) for c in cases],
+    }
+
+
+def measure(
+    model: LlamaForCausalLM, sets: dict[str, list[Example]]
+) -> dict[str, dict[str, tuple[int, int]]]:
+    """Count (right, asked) in each set, for fp32 and both kinds of simulated int4."""
+    model.eval()
+    with torch.no_grad():
+        kinds: dict[str, dict[str, torch.Tensor]] = {
+            "fp32": {},
+            "int4 symmetric": quantized_weights(model, symmetric=True),
+            "int4 asymmetric": quantized_weights(model, symmetric=False),
+        }
+    scores = {}
+    for kind, weights in kinds.items():
+        right = {name: exact_match(model, rows, weights) for name, rows in sets.items()}
+        scores[kind] = {name: (sum(hits), len(hits)) for name, hits in right.items()}
+    return scores
+
+
+# ---------------------------------------------------------------------------- output
+
+
+def model_card(
+    facts: list[Fact], scores: dict[str, dict[str, tuple[int, int]]], size: int, steps: int
+) -> str:
+    """Write the model card."""
+    names = list(scores["fp32"])
+    rows = [["weights", *names], ["---"] * (1 + len(names))]
+    rows += [[k, *(f"{s[n][0]} of {s[n][1]}" for n in names)] for k, s in scores.items()]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"""---
+license: apache-2.0
+language: en
+pipeline_tag: text-generation
+library_name: transformers
+---
+# Purser
+
+A tiny chat model that ships with Sealift. It answers short questions about Sealift, capitals,
+small sums and simple words, and it can call a tool. It knows {len(facts)} facts and nothing else:
+use it to try a build, never for an answer that matters.
+
+Llama architecture, {size:,} parameters, hidden size 192, 3 layers, 6 heads, 2 KV heads,
+tied embeddings, byte-level BPE of {VOCAB_SIZE} tokens, context {CONTEXT}, ChatML with tool calls.
+Trained from scratch on a CPU in {steps} steps by `train.py`, the last ones on weights rounded to
+int4, so that quantization costs little.
+
+Answers that are right to the letter (int4: simulated, blocks of {BLOCK_SIZE}, embedding included):
+
+{table}
+"""
+
+
+def write_data(out: Path, facts: list[Fact], seed: int) -> None:
+    """Write the files that an evaluation reads."""
+    for name, held_out in (("prompts", False), ("held_out", True)):
+        pairs = questions(facts, held_out=held_out)
+        write_lines(out / f"{name}.jsonl", [{"prompt": q, "answer": a} for q, a in pairs])
+    (out / "text.txt").write_text(make_text(facts, random.Random(seed)), "utf-8")
+
+
+@click.command()
+@click.option("--steps", default=900, show_default=True, help="Optimizer steps.")
+@click.option("--rate", default=4e-3, show_default=True, help="Peak learning rate.")
+@click.option("--seed", default=7, show_default=True, help="Seed of weights and batches.")
+@click.option("--threads", default=2, show_default=True, help="CPU threads.")
+@click.option("--out", type=click.Path(path_type=Path), default=HERE, help="Where to write.")
+def main(steps: int, rate: float, seed: int, threads: int, out: Path) -> None:
+    """Train Purser and write the model, its card and its evaluation files."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    facts = load_facts(HERE / "facts.jsonl")
+    cases = load_tool_cases(HERE / "tools.jsonl")
+    corpus = [text for f in facts for text in (*f.seen, *[f.answer] * len(f.seen))]
+    corpus += [json.dumps([c.tools, c.call, c.result, c.answer, c.question]) for c in cases]
+    tokenizer = make_tokenizer(corpus + list(SYSTEM_PROMPTS) * 5)
+    model = make_model(tokenizer)
+    size = sum(p.numel() for p in model.parameters())
+    click.echo(f"{len(facts)} facts, {len(tokenizer)} tokens, {size:,} parameters", err=True)
+    started = time.monotonic()
+    train(model, Sampler(tokenizer, facts, cases, rng), steps, rate)
+    click.echo(f"trained in {time.monotonic() - started:.0f} s", err=True)
+    scores = measure(model, measured_sets(tokenizer, facts, cases))
+    for kind, counts in scores.items():
+        for name, (right, asked) in counts.items():
+            click.echo(f"{kind}, {name}: {right} of {asked} ({100 * right / asked:.1f} %)")
+    model.save_pretrained(out / "model")
+    tokenizer.save_pretrained(out / "model")
+    (out / "model" / "README.md").write_text(model_card(facts, scores, size, steps), "utf-8")
+    write_data(out, facts, seed)
+
+
+if __name__ == "__main__":
+    main()
