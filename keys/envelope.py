@@ -6,7 +6,6 @@ of its own.
 """
 
 import base64
-import binascii
 from dataclasses import dataclass
 
 from sealift.keys.errors import SignatureError
@@ -94,11 +93,12 @@ class Envelope:
                 key_id=signature.keyid,
                 signature=base64.b64decode(signature.sig, validate=True),
             )
+            rewritten = envelope.encode()
         except ManifestError as error:
             raise SignatureError(error.message) from error
-        except binascii.Error as error:
+        except ValueError as error:  # bad base64, or characters that base64 cannot hold
             raise SignatureError(f"{what}: not base64: {error}") from error
-        if envelope.encode() != data:
+        if rewritten != data:
             raise SignatureError(f"{what}: not in the one form that this format writes")
         return envelope
 

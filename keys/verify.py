@@ -72,7 +72,9 @@ class VerifiedBundle:
         return sealed_bundle(self.seal.statement, self.manifest, self.seal.envelope)
 
 
-def verify_seal(envelope_bytes: bytes, trust: TrustRoot) -> VerifiedSeal:
+def verify_seal(
+    envelope_bytes: bytes, trust: TrustRoot, *, for_this_site: bool = True
+) -> VerifiedSeal:
     """Check a seal's envelope.
 
     1. The envelope is in the one form that we write.
@@ -82,6 +84,10 @@ def verify_seal(envelope_bytes: bytes, trust: TrustRoot) -> VerifiedSeal:
     5. Those same bytes parse as a seal, in its one form.
     6. The bundle is meant for this site.
 
+    Args:
+        for_this_site: false leaves step 6 out, for the bundles on a medium that are not imported:
+            a medium may visit several sites.
+
     Raises:
         SignatureError: steps 1, 2, 4.
         UntrustedError: steps 3, 6.
@@ -89,7 +95,8 @@ def verify_seal(envelope_bytes: bytes, trust: TrustRoot) -> VerifiedSeal:
     """
     envelope, key = _open(envelope_bytes, trust, what="seal")  # 1-4
     statement = SealStatement.parse(envelope.payload)  # 5
-    trust.require_audience(statement.fields.audience)  # 6
+    if for_this_site:
+        trust.require_audience(statement.fields.audience)  # 6
     return VerifiedSeal(statement=statement, key=key, envelope=envelope_bytes)
 
 

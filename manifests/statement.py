@@ -7,7 +7,6 @@ ignore them. They pin the manifest and every attestation: nothing can be strippe
 """
 
 import hashlib
-import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
@@ -16,9 +15,11 @@ import msgspec
 from sealift.manifests import strict_json
 from sealift.manifests.digest import Digest
 from sealift.manifests.errors import ManifestError
+from sealift.manifests.limits import LIMITS
 from sealift.manifests.names import check_name, check_paths, check_version
 from sealift.manifests.recipe import Task
 from sealift.manifests.record import Record
+from sealift.manifests.timestamp import parse_time
 
 __all__ = [
     "PAYLOAD_TYPE",
@@ -38,7 +39,6 @@ PREDICATE_EVALUATION = "https://in-toto.io/attestation/test-result/v0.1"
 
 _STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 _PREDICATE_SEAL = "https://model_signing/signature/v1.0"
-_CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class FileDigest(Record, frozen=True, kw_only=True, rename={"path": "name"}):
@@ -140,13 +140,17 @@ class SealStatement(Record, frozen=True, kw_only=True):
         check_name(fields.name)
         check_version(fields.version)
         Digest.parse(fields.manifest)
-        if not _CREATED.fullmatch(fields.created):
-            raise ManifestError(f"seal: created: expected RFC 3339 UTC, got {fields.created!r}")
+        parse_time(fields.created, what="seal: created")
+        if not 0 < len(statement.files) <= LIMITS.files:
+            raise ManifestError(f"seal: expected 1 to {LIMITS.files} files")
         check_paths(file.path for file in statement.files)
         for file in statement.files:
-            Digest("sha256", file.digest)
+            if Digest(file.algorithm, file.digest).algorithm != "sha256":
+                raise ManifestError(f"seal: {file.path}: expected sha256, got {file.algorithm}")
         for ref in fields.attestations:
             Digest.parse(ref.digest)
+        if len({ref.predicate_type for ref in fields.attestations}) < len(fields.attestations):
+            raise ManifestError("seal: attestations: expected one a predicate type")
         if statement.encode() != payload:
             raise ManifestError("seal: not in the one form that this format writes")
         return statement

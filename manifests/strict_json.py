@@ -10,6 +10,7 @@ sealift.manifests.errors.ManifestError: json: duplicate key 'a'
 """
 
 import json
+import math
 import re
 from typing import Any, NoReturn, TypeVar
 
@@ -45,6 +46,7 @@ def loads(data: bytes, *, what: str = "json", limits: Limits = LIMITS) -> JsonVa
             text,
             object_pairs_hook=lambda pairs: _object(pairs, what),
             parse_constant=lambda name: _refuse(f"{what}: {name} is not JSON"),
+            parse_float=lambda digits: _float(digits, what),
         )
     except (UnicodeDecodeError, ValueError) as error:
         raise ManifestError(f"{what}: not valid JSON: {error}") from error
@@ -67,16 +69,31 @@ def decode(data: bytes, form: type[_T], *, what: str = "json", limits: Limits = 
 def canonical(value: Any) -> bytes:
     """Encode to the one byte string that we sign and hash: sorted keys, no spaces, UTF-8."""
     plain = msgspec.to_builtins(value)
-    return json.dumps(
+    text = json.dumps(
         plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    )
+    return _utf8(text)
 
 
 def pretty(value: Any) -> bytes:
     """Encode for people: sorted keys, two-space indent, final newline; as deterministic."""
     plain = msgspec.to_builtins(value)
     text = json.dumps(plain, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    return _utf8(text) + b"\n"
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        # JSON can spell half of a surrogate pair, which no UTF-8 text can hold.
+        raise ManifestError(f"json: not Unicode text: {error.reason}") from error
+
+
+def _float(digits: str, what: str) -> float:
+    value = float(digits)
+    # `1e999` is spelled as JSON is, and reads as infinity.
+    return value if math.isfinite(value) else _refuse(f"{what}: {digits[:40]} is out of range")
 
 
 def _object(pairs: list[tuple[str, JsonValue]], what: str) -> dict[str, JsonValue]:
