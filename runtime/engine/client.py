@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -118,7 +118,7 @@ class WorkerClient:
         self._next_id += 1
         return self._next_id
 
-    async def ask(self, message: Generate | Embed) -> AsyncIterator[Reply]:
+    async def ask(self, message: Generate | Embed) -> AsyncGenerator[Reply, None]:
         """Yield the replies to a request, the last one included.
 
         Leaving the iteration early cancels the request in the worker.

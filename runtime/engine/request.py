@@ -5,7 +5,6 @@ They cross a socket as length-prefixed msgpack (`channel.py`); the tag is the re
 
 import msgspec
 
-from sealift.manifests.strict_json import JsonValue
 from sealift.runtime.engine.errors import WireError
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
@@ -55,7 +54,7 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     id: str
     name: str
-    arguments: dict[str, JsonValue]
+    arguments: dict[str, object]  # any JSON: msgspec knows no recursive type
 
 
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +112,7 @@ class Loaded(_Record, frozen=True, kw_only=True):
     verify_s: float
     load_s: float
     verified_bytes: int
+    dimensions: int | None = None
 
 
 class LoadFailed(_Record, frozen=True, kw_only=True):

@@ -64,6 +64,7 @@ def serve(channel: WorkerChannel, isolation: Isolation) -> int:
             verify_s=report.verify_s,
             load_s=report.load_s,
             verified_bytes=report.verified_bytes,
+            dimensions=None if model.config.vector is None else model.config.vector.dimensions,
         )
     )
     turn = _turn(model, load.settings)
