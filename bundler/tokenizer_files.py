@@ -13,7 +13,7 @@ from typing import Any
 from sealift.bundler.errors import SourceError
 from sealift.manifests.recipe import Task
 
-__all__ = ["CHAT_TEMPLATE_FILE", "TOKENIZER_FILE", "TokenizerFacts", "write_tokenizer"]
+__all__ = ["CHAT_TEMPLATE_FILE", "TOKENIZER_FILE", "TokenizerFacts", "sentence_limit", "write_tokenizer"]
 
 TOKENIZER_FILE = "tokenizer.json"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
@@ -64,6 +64,12 @@ def write_tokenizer(source: Path, out: Path, task: Task) -> TokenizerFacts:
         max_length=int(length) if sane else None,
         vocab_size=tokenizer.get_vocab_size(with_added_tokens=True),
     )
+
+
+def sentence_limit(source: Path) -> int | None:
+    """How many tokens sentence-transformers lets the model read, where it says so."""
+    limit = _read_json(source / "sentence_bert_config.json").get("max_seq_length")
+    return limit if isinstance(limit, int) and limit > 0 else None
 
 
 def _load_tokenizer(source: Path) -> Any:
