@@ -14,12 +14,13 @@ __all__ = ["Decode", "Detokenizer"]
 
 Decode = Callable[[Sequence[int]], str]
 
-_REPLACEMENT = "\ufffd"
-# A character has at most four bytes, so at most three of its bytes can be waiting; a byte-level
-# decoder shows them as one mark, a byte-fallback decoder as one each.
-_WAITING_MARKS_MAX = 3
+_MARK = "\ufffd"
 # Past this many tokens without a whole character, the bytes are malformed and never get better.
 _WINDOW_TOKENS_MAX = 48
+# What is kept of such a window: more than a character's four bytes, and the part of it that may
+# still become one: one mark from a byte-level decoder, up to three from a byte-fallback one.
+_KEPT_TOKENS = 8
+_WAITING_MARKS_MAX = 3
 
 
 class Detokenizer:
@@ -39,30 +40,40 @@ class Detokenizer:
         """Take the next token; return the text that is certain now."""
         self._window.append(token)
         text = self._decode(self._window)
-        marks = len(text) - len(text.rstrip(_REPLACEMENT))
-        certain = text[: len(text) - min(marks, _WAITING_MARKS_MAX)]
-        piece = self._give(certain)
-        if marks == 0 and piece:
-            self._slide(text)
-        elif len(self._window) > _WINDOW_TOKENS_MAX:
-            piece += self._give(text)
-            self._slide(text)
-        return piece
+        if not text.endswith(_MARK):
+            piece = self._give(text)
+            if piece:
+                self._slide()
+            return piece
+        if len(self._window) > _WINDOW_TOKENS_MAX:
+            return self._give_malformed(text)
+        return self._give(text.rstrip(_MARK))
 
     def flush(self) -> str:
         """Return what waits: the answer is over, so a half character stays U+FFFD."""
-        text = self._decode(self._window) if self._window else ""
-        return self._give(text)
+        return self._give(self._decode(self._window)) if self._window else ""
 
     def _give(self, certain: str) -> str:
         if not certain.startswith(self._given):
-            return ""
+            return ""  # bytes that follow a character can hide it until they are whole themselves
         piece = certain[len(self._given) :]
         self._given = certain
         return piece
 
-    def _slide(self, text: str) -> None:
-        # Keep the tokens since the last slide as context, drop those before.
+    def _give_malformed(self, text: str) -> str:
+        piece = self._give(_without_waiting(text))
+        del self._window[:-_KEPT_TOKENS]
+        self._context_tokens = len(self._window)
+        self._given = _without_waiting(self._decode(self._window))
+        return piece
+
+    def _slide(self) -> None:
+        # The tokens since the last slide become the context; both ends are whole characters.
         del self._window[: self._context_tokens]
         self._context_tokens = len(self._window)
-        self._given = self._decode(self._window) if self._context_tokens else text
+        self._given = self._decode(self._window)
+
+
+def _without_waiting(text: str) -> str:
+    marks = len(text) - len(text.rstrip(_MARK))
+    return text[: len(text) - min(marks, _WAITING_MARKS_MAX)]
