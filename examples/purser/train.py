@@ -4,7 +4,10 @@ Reads `facts.jsonl` and `tools.jsonl` beside this file and writes `model/`, `pro
 `held_out.jsonl` and `text.txt`. The held-out phrasings are never trained on. The result depends
 on the seed, the number of threads and the processor; it is not meant to be bit-identical elsewhere.
 
-Example: `python examples/purser/train.py --steps 900`
+Example, the two passes that made the shipped model:
+
+    python train.py
+    python train.py --start model --steps 200 --rate 1e-3 --tool-share 0.2 --seed 8
 """
 
 from __future__ import annotations
@@ -250,6 +253,13 @@ def make_tokenizer(corpus: list[str]) -> PreTrainedTokenizerFast:
     return wrapped
 
 
+def make_corpus(facts: list[Fact], cases: list[ToolCase]) -> list[str]:
+    """Gather the texts that the tokenizer learns from."""
+    corpus = [text for f in facts for text in (*f.seen, *[f.answer] * len(f.seen))]
+    corpus += [json.dumps([c.tools, c.call, c.result, c.answer, c.question]) for c in cases]
+    return corpus + list(SYSTEM_PROMPTS) * 5
+
+
 def encode(
     tokenizer: PreTrainedTokenizerFast,
     messages: list[Message],
@@ -283,7 +293,9 @@ class Sampler:
         facts: list[Fact],
         cases: list[ToolCase],
         rng: random.Random,
+        tool_share: float,
     ) -> None:
+        self._tool_share = tool_share
         self._tokenizer = tokenizer
         self._facts = facts
         self._cases = cases
@@ -307,7 +319,7 @@ class Sampler:
         roll = self._rng.random()
         if roll < 0.006:
             return self._text()
-        if roll < 0.05 and self._cases:
+        if roll < 0.006 + self._tool_share:
             return self._tool_call()
         return self._chat()
 
@@ -436,7 +448,9 @@ def make_optimizers(model: LlamaForCausalLM, rate: float) -> list[torch.optim.Op
     ]
 
 
-def train(model: LlamaForCausalLM, sampler: Sampler, steps: int, peak_rate: float) -> None:
+def train(
+    model: LlamaForCausalLM, sampler: Sampler, steps: int, peak_rate: float, quant_from: float
+) -> None:
     """Run the optimizers with a warm-up and a cosine, the last part on fake-quantized weights."""
     optimizers = make_optimizers(model, peak_rate)
     started = time.monotonic()
@@ -444,7 +458,7 @@ def train(model: LlamaForCausalLM, sampler: Sampler, steps: int, peak_rate: floa
     mean = 0.0
     for step in range(steps):
         rate = peak_rate * min((step + 1) / 50, 0.5 + 0.5 * math.cos(math.pi * step / steps))
-        quantize = step >= QUANT_FROM * steps
+        quantize = step >= quant_from * steps
         weights = quantized_weights(model, symmetric=step % 3 != 0) if quantize else {}
         loss = step_loss(model, next(batches), weights)
         model.zero_grad()
@@ -520,9 +534,7 @@ def measure(
 # ---------------------------------------------------------------------------- output
 
 
-def model_card(
-    facts: list[Fact], scores: dict[str, dict[str, tuple[int, int]]], size: int, steps: int
-) -> str:
+def model_card(facts: list[Fact], scores: dict[str, dict[str, tuple[int, int]]], size: int) -> str:
     """Write the model card."""
     names = list(scores["fp32"])
     rows = [["weights", *names], ["---"] * (1 + len(names))]
@@ -542,8 +554,8 @@ use it to try a build, never for an answer that matters.
 
 Llama architecture, {size:,} parameters, hidden size 192, 3 layers, 6 heads, 2 KV heads,
 tied embeddings, byte-level BPE of {VOCAB_SIZE} tokens, context {CONTEXT}, ChatML with tool calls.
-Trained from scratch on a CPU in {steps} steps by `train.py`, the last ones on weights rounded to
-int4, so that quantization costs little.
+Trained from scratch on a CPU by `train.py`, the last steps on weights rounded to int4, so that
+quantization costs little.
 
 Answers that are right to the letter (int4: simulated, blocks of {BLOCK_SIZE}, embedding included):
 
@@ -562,24 +574,37 @@ def write_data(out: Path, facts: list[Fact], seed: int) -> None:
 @click.command()
 @click.option("--steps", default=900, show_default=True, help="Optimizer steps.")
 @click.option("--rate", default=4e-3, show_default=True, help="Peak learning rate.")
+@click.option("--tool-share", default=0.044, show_default=True, help="Share of rows with tools.")
+@click.option("--start", type=click.Path(path_type=Path), help="Train this model further.")
 @click.option("--seed", default=7, show_default=True, help="Seed of weights and batches.")
 @click.option("--threads", default=2, show_default=True, help="CPU threads.")
 @click.option("--out", type=click.Path(path_type=Path), default=HERE, help="Where to write.")
-def main(steps: int, rate: float, seed: int, threads: int, out: Path) -> None:
+def main(
+    steps: int,
+    rate: float,
+    tool_share: float,
+    start: Path | None,
+    seed: int,
+    threads: int,
+    out: Path,
+) -> None:
     """Train Purser and write the model, its card and its evaluation files."""
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     rng = random.Random(seed)
     facts = load_facts(HERE / "facts.jsonl")
     cases = load_tool_cases(HERE / "tools.jsonl")
-    corpus = [text for f in facts for text in (*f.seen, *[f.answer] * len(f.seen))]
-    corpus += [json.dumps([c.tools, c.call, c.result, c.answer, c.question]) for c in cases]
-    tokenizer = make_tokenizer(corpus + list(SYSTEM_PROMPTS) * 5)
-    model = make_model(tokenizer)
+    if start:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(start)
+        model = LlamaForCausalLM.from_pretrained(start)
+    else:
+        tokenizer = make_tokenizer(make_corpus(facts, cases))
+        model = make_model(tokenizer)
     size = sum(p.numel() for p in model.parameters())
     click.echo(f"{len(facts)} facts, {len(tokenizer)} tokens, {size:,} parameters", err=True)
     started = time.monotonic()
-    train(model, Sampler(tokenizer, facts, cases, rng), steps, rate)
+    sampler = Sampler(tokenizer, facts, cases, rng, tool_share)
+    train(model, sampler, steps, rate, 0.0 if start else QUANT_FROM)
     click.echo(f"trained in {time.monotonic() - started:.0f} s", err=True)
     scores = measure(model, measured_sets(tokenizer, facts, cases))
     for kind, counts in scores.items():
@@ -587,7 +612,7 @@ def main(steps: int, rate: float, seed: int, threads: int, out: Path) -> None:
             click.echo(f"{kind}, {name}: {right} of {asked} ({100 * right / asked:.1f} %)")
     model.save_pretrained(out / "model")
     tokenizer.save_pretrained(out / "model")
-    (out / "model" / "README.md").write_text(model_card(facts, scores, size, steps), "utf-8")
+    (out / "model" / "README.md").write_text(model_card(facts, scores, size), "utf-8")
     write_data(out, facts, seed)
 
 
