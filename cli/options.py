@@ -4,13 +4,22 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from sealift.keys.errors import KeyFileError
 
-__all__ = ["home_option", "json_option", "passphrase_option", "passphrase_source"]
+if TYPE_CHECKING:
+    from sealift.runtime.store.store import Store
+
+__all__ = [
+    "home_option",
+    "json_option",
+    "open_store",
+    "passphrase_option",
+    "passphrase_source",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -63,3 +72,10 @@ def passphrase_source(file: Path | None, *, confirm: bool) -> Callable[[], bytes
         return text.encode()
 
     return ask
+
+
+def open_store(home: Path) -> "Store":
+    """Open the home; SEALIFT_SITE is this site's name, for bundles addressed to certain sites."""
+    from sealift.runtime.store.store import Store
+
+    return Store.open(home, site=os.environ.get("SEALIFT_SITE") or None)
