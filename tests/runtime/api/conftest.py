@@ -1,0 +1,145 @@
+"""A running server over loopback with two real miniature models, and a log in memory."""
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import openai
+import pytest
+from aiohttp import web
+
+from sealift.runtime.api import ServeConfig, make_app
+from sealift.runtime.api.server import make_runner
+from sealift.runtime.api.state import STATE, ApiState
+from sealift.runtime.engine.audit_queue import AuditField
+from sealift.runtime.engine.errors import ModelNotFoundError
+from sealift.runtime.engine.registry import CatalogueEntry
+from sealift.runtime.engine.settings import EngineSettings
+from sealift.runtime.engine.source import ModelSource
+
+
+@dataclass
+class MemoryCatalogue:
+    sources: list[ModelSource]
+
+    def entries(self) -> tuple[CatalogueEntry, ...]:
+        return tuple(
+            CatalogueEntry(
+                name=source.name,
+                version=source.version,
+                digest=source.digest,
+                task=source.task,
+                created_s=1_790_000_000,
+                is_current=True,
+            )
+            for source in self.sources
+        )
+
+    def resolve(self, name: str, version: str) -> ModelSource:
+        for source in self.sources:
+            if (source.name, source.version) == (name, version):
+                return source
+        raise ModelNotFoundError(f"{name}:{version}")
+
+
+@dataclass
+class MemorySink:
+    events: list[tuple[str, dict[str, AuditField]]] = field(default_factory=list)
+    error: OSError | None = None
+
+    def record(self, kind: str, **fields: AuditField) -> None:
+        if self.error is not None:
+            raise self.error
+        self.events.append((kind, fields))
+
+
+class Server:
+    """The application on a free port, in a thread of its own."""
+
+    def __init__(self, config: ServeConfig, sources: list[ModelSource]) -> None:
+        self.sink = MemorySink()
+        self.sources = {source.name: source for source in sources}
+        self._app = make_app(config, MemoryCatalogue(sources), self.sink)
+        self._config = config
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._end = asyncio.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        assert self._started.wait(10)
+
+    @property
+    def state(self) -> ApiState:
+        return self._app[STATE]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, api_key: str = "none") -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=60)
+
+    def worker_pid(self, name: str) -> int:
+        async def find() -> int:
+            entry = await self.state.registry.find(name)
+            return (await self.state.registry.worker(entry)).pid
+
+        return asyncio.run_coroutine_threadsafe(find(), self._loop).result(30)
+
+    def open_requests(self, name: str) -> int:
+        async def find() -> int:
+            entry = await self.state.registry.find(name)
+            return (await self.state.registry.worker(entry)).open_requests
+
+        return asyncio.run_coroutine_threadsafe(find(), self._loop).result(30)
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        runner = make_runner(self._config, self._app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.port = runner.addresses[0][1]
+        self._started.set()
+        await self._end.wait()
+        await runner.cleanup()
+
+
+StartServer = Callable[..., Server]
+ENGINE = EngineSettings(slots=4, queue_limit=4, prefill_chunk=32, prefill_chunk_alone=64, threads=2)
+
+
+@pytest.fixture
+def start_server(
+    chat_folder: Path,
+    embed_folder: Path,
+    source_of: Callable[[str, Path], ModelSource],
+    tmp_path: Path,
+) -> Iterator[StartServer]:
+    """Start servers over copies of the miniatures; all end with the test."""
+    servers: list[Server] = []
+
+    def start(**config: object) -> Server:
+        sources = []
+        for name, folder in (("chat", chat_folder), ("embed", embed_folder)):
+            copy = tmp_path / str(len(servers)) / name
+            shutil.copytree(folder, copy)
+            sources.append(source_of(name, copy))
+        servers.append(Server(ServeConfig(**({"engine": ENGINE} | config)), sources))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
