@@ -83,8 +83,10 @@ class Store:
             self.log.sync()
             start, self._read_bytes = self._read_bytes, self.log.size_bytes
             if self._read_bytes > start:
-                entries = (Entry.parse(line) for line in self.log.lines(start) if _matters(line))
-                self._state = replay(entries, self._state)
+                lines = list(self.log.lines(start))
+                # The last one always matters: it tells the time.
+                picked = [*(line for line in lines[:-1] if _matters(line)), *lines[-1:]]
+                self._state = replay(map(Entry.parse, picked), self._state)
             return self._state
 
     def models(self) -> tuple[ModelRecord, ...]:
@@ -251,8 +253,8 @@ class Store:
 
 
 def _matters(line: bytes) -> bool:
-    # Most of a log is requests, which change nothing here; the words are canonical JSON's.
-    return b'"kind":"request' not in line or b'"kind":"model.' in line
+    # Most of a log is requests, which change nothing here. Fields are flat and come first.
+    return b'},"kind":"request' not in line
 
 
 def _key_files(home: Path) -> set[str]:

@@ -1,0 +1,165 @@
+"""A medium as a folder of plain files: bounded reads, links never followed.
+
+Every read names a path that our own code made, from a verified digest or a fixed name; folders are
+opened once, so nothing can be put in their place while they are read.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from sealift.manifests.digest import Digest
+from sealift.manifests.oci import blob_path
+from sealift.runtime.importer.errors import MediumError, MediumNotFoundError, MediumReadError
+from sealift.runtime.regular_file import NotRegularError, open_regular, read_regular
+
+__all__ = ["MediumFolder"]
+
+_BLOBS = ("blobs", "blobs/sha256")
+_ENTRIES_MAX = 200_000
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class MediumFolder:
+    """Descriptors of the medium's three folders: its root, `blobs`, `blobs/sha256`."""
+
+    def __init__(self, path: Path, root: int, blobs: int, sha256: int) -> None:
+        self.path = path
+        self._folders = {"": root, "blobs": blobs, "blobs/sha256": sha256}
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path) -> Iterator["MediumFolder"]:
+        """Open a medium.
+
+        Raises:
+            MediumNotFoundError: there is no folder at `path`.
+            MediumError: its blob folders are missing, or links.
+        """
+        with ExitStack() as stack:
+            try:
+                descriptors = [os.open(path, _FOLDER_FLAGS)]
+            except OSError as error:
+                raise MediumNotFoundError(
+                    f"{path}: no medium there: {error.strerror}",
+                    hint="give the folder that holds index.json",
+                ) from error
+            stack.callback(os.close, descriptors[0])
+            for name in _BLOBS:
+                descriptors.append(_open_folder(name, descriptors[-1], path))
+                stack.callback(os.close, descriptors[-1])
+            yield cls(path, *descriptors)
+
+    def read(self, path: str, *, size_max: int) -> bytes:
+        """Read a whole file of at most `size_max` bytes.
+
+        Raises:
+            MediumError: missing, longer, or no plain file.
+            MediumReadError: the device failed.
+        """
+        folder, name = self._locate(path)
+        with _naming(path):
+            data = read_regular(name, size_max=size_max, folder=folder)
+        if len(data) > size_max:
+            raise MediumError(path, f"expected at most {size_max} bytes, got more")
+        return data
+
+    def read_blob(self, digest: Digest, *, size_max: int) -> bytes:
+        """Read a small blob and compare it with the digest that names it.
+
+        Raises:
+            MediumError: as `read`, or other bytes.
+        """
+        path = blob_path(digest)
+        data = self.read(path, size_max=size_max)
+        got = Digest.of(data, digest.algorithm)
+        if got != digest:
+            raise MediumError(path, f"expected {digest}, got {got}")
+        return data
+
+    @contextmanager
+    def open_blob(self, digest: Digest, size_bytes: int) -> Iterator[int]:
+        """Open a blob that must have a size; its bytes are the caller's to check.
+
+        Raises:
+            MediumError: missing, of another size, or no plain file.
+            MediumReadError: the device failed, also while the block reads.
+        """
+        path = blob_path(digest)
+        folder, name = self._locate(path)
+        with _naming(path):
+            descriptor = open_regular(name, folder=folder)
+            try:
+                got = os.fstat(descriptor).st_size
+                if got != size_bytes:
+                    raise MediumError(path, f"expected {size_bytes} bytes, got {got}")
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
+    def listing(self) -> dict[str, int]:
+        """Return the size of every file.
+
+        Raises:
+            MediumError: a folder that no medium has, anything but plain files, or far too many.
+        """
+        sizes: dict[str, int] = {}
+        for folder, descriptor in self._folders.items():
+            with _naming(folder or "."), os.scandir(descriptor) as entries:
+                for entry in entries:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    if path in self._folders:
+                        continue
+                    info = entry.stat(follow_symlinks=False)
+                    if not stat.S_ISREG(info.st_mode):
+                        raise MediumError(_printable(path), "expected a plain file")
+                    sizes[path] = info.st_size
+                    if len(sizes) > _ENTRIES_MAX:
+                        raise MediumError(folder, f"expected at most {_ENTRIES_MAX} files")
+        return sizes
+
+    def _locate(self, path: str) -> tuple[int, str]:
+        folder, _, name = path.rpartition("/")
+        return self._folders[folder], name
+
+
+def _open_folder(name: str, parent: int, medium: Path) -> int:
+    try:
+        return os.open(Path(name).name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=parent)
+    except FileNotFoundError as error:
+        raise MediumError(name, "missing", hint=_hint(medium)) from error
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise MediumError(name, "expected a folder") from error
+        raise MediumReadError(f"{name}: {error.strerror}") from error
+
+
+def _hint(medium: Path) -> str:
+    below = sorted(path.parent.name for path in medium.glob("*/index.json"))
+    if below:
+        return f"a bundle lies in {medium / below[0]}"
+    return "give the folder that holds index.json"
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Turn what the system says about a file into an error that names it."""
+    try:
+        yield
+    except NotRegularError as error:
+        raise MediumError(path, "expected a plain file") from error
+    except FileNotFoundError as error:
+        raise MediumError(path, "missing") from error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise MediumError(path, "expected a plain file") from error
+        raise MediumReadError(
+            f"{path}: {error.strerror or error}", hint="is the medium still connected?"
+        ) from error
+
+
+def _printable(path: str) -> str:
+    return path if path.isprintable() and path.isascii() else ascii(path)

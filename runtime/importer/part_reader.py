@@ -1,0 +1,143 @@
+"""Read one part into memory: hashed there before anything decodes it, from that same memory.
+
+A part ends up as a tar image in a page-aligned buffer, placed so that the content after the
+512-byte header starts on a page: it can be written with O_DIRECT from where it lies.
+"""
+
+import hashlib
+import mmap
+import os
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import zstandard
+
+from sealift.manifests import ustar
+from sealift.manifests.errors import ManifestError
+from sealift.manifests.limits import LIMITS
+from sealift.manifests.oci import blob_path
+from sealift.manifests.part import Part
+from sealift.runtime.importer.errors import MediumError
+from sealift.runtime.importer.medium_folder import MediumFolder
+from sealift.runtime.importer.zstd_frame import check_frame
+
+__all__ = ["CONTENT_START", "BufferPool", "hash_blob", "load_part"]
+
+CONTENT_START = mmap.PAGESIZE
+_IMAGE_START = CONTENT_START - ustar.BLOCK_BYTES
+_BUFFER_BYTES = CONTENT_START + LIMITS.blob_bytes + mmap.PAGESIZE & -mmap.PAGESIZE
+_STEP_BYTES = 4 << 20
+
+
+class BufferPool:
+    """A fixed number of part-sized buffers: what an import needs of memory, whatever its size."""
+
+    def __init__(self, count: int) -> None:
+        self._free: queue.LifoQueue[mmap.mmap] = queue.LifoQueue()
+        for _ in range(count):
+            self._free.put(mmap.mmap(-1, _BUFFER_BYTES))
+
+    def take(self) -> mmap.mmap:
+        """Take a buffer; waits until one is free."""
+        return self._free.get()
+
+    def give(self, buffer: mmap.mmap) -> None:
+        """Give a buffer back."""
+        self._free.put(buffer)
+
+
+@contextmanager
+def load_part(folder: MediumFolder, part: Part, pool: BufferPool) -> Iterator[memoryview]:
+    """Read, verify and decode a part; the value is a whole buffer, content at `CONTENT_START`.
+
+    1. The blob has its signed length; all of it is read, once.
+    2. Its digest is the signed one. Nothing was decoded before this.
+    3. A compressed blob is one frame of the signed archive's length, with nothing behind it.
+    4. The archive's header is the one that signed data gives; padding and end are zeros.
+
+    Raises:
+        MediumError: any of them fails, or the blob is missing.
+        MediumReadError: the device failed.
+    """
+    held = [pool.take()]
+    try:
+        image = memoryview(held[0])
+        blob = image[_IMAGE_START : _IMAGE_START + part.blob_bytes]
+        _read_hashed(folder, part, blob)  # 1, 2
+        if part.compressed:
+            held.append(pool.take())
+            image = memoryview(held[1])
+            try:
+                check_frame(blob, part.tar_bytes)  # 3
+                _decode(blob, image[_IMAGE_START : _IMAGE_START + part.tar_bytes])
+            except (ManifestError, zstandard.ZstdError) as error:
+                raise MediumError(blob_path(part.blob), str(error)) from error
+            pool.give(held.pop(0))
+        _check_archive(part, image[_IMAGE_START : _IMAGE_START + part.tar_bytes])  # 4
+        yield image
+    finally:
+        for buffer in held:
+            pool.give(buffer)
+
+
+def hash_blob(folder: MediumFolder, part: Part, scratch: memoryview) -> None:
+    """Read a part's blob through a small buffer and compare its digest; nothing is decoded.
+
+    Raises:
+        MediumError: missing, of another length, or other bytes.
+        MediumReadError: the device failed.
+    """
+    digest, done = hashlib.sha256(), 0
+    with folder.open_blob(part.blob, part.blob_bytes) as descriptor:
+        while done < part.blob_bytes:
+            count = os.readv(descriptor, [scratch[: part.blob_bytes - done]])
+            if count == 0:
+                break
+            digest.update(scratch[:count])
+            done += count
+    _expect(part, done, digest.hexdigest())
+
+
+def _read_hashed(folder: MediumFolder, part: Part, into: memoryview) -> None:
+    digest, done = hashlib.sha256(), 0
+    with folder.open_blob(part.blob, part.blob_bytes) as descriptor:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+        while done < part.blob_bytes:
+            count = os.readv(descriptor, [into[done : done + _STEP_BYTES]])
+            if count == 0:
+                break
+            digest.update(into[done : done + count])
+            done += count
+    _expect(part, done, digest.hexdigest())
+
+
+def _expect(part: Part, size: int, sha256: str) -> None:
+    path = blob_path(part.blob)
+    if size != part.blob_bytes:
+        raise MediumError(path, f"expected {part.blob_bytes} bytes, got {size}")
+    if sha256 != part.blob.hex:
+        raise MediumError(path, f"expected {part.blob}, got sha256:{sha256}")
+
+
+def _decode(blob: memoryview, into: memoryview) -> None:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=LIMITS.zstd_window_bytes)
+    done = 0
+    # With room for the whole content, zstd decodes straight into it, without a window of its own.
+    with decompressor.stream_reader(blob, read_size=len(blob)) as reader:
+        while done < len(into):
+            count = reader.readinto(into[done:])
+            if count == 0:
+                break
+            done += count
+        surplus = reader.read(1)
+    if done != len(into) or surplus:
+        raise ManifestError(f"frame gives {done + len(surplus)} bytes, expected {len(into)}")
+
+
+def _check_archive(part: Part, archive: memoryview) -> None:
+    if archive[: ustar.BLOCK_BYTES] != part.tar_header:
+        raise MediumError(blob_path(part.blob), f"its tar header is not that of {part.member}")
+    end = archive[ustar.BLOCK_BYTES + part.length :]
+    if end != bytes(len(end)):
+        raise MediumError(blob_path(part.blob), "expected zeros after the content")

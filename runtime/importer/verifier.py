@@ -1,0 +1,71 @@
+"""Verify a medium without importing it: no home is needed, nothing is decoded or written.
+
+report = verify_medium(Path("/media/usb"), TrustRoot.of([key]))
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealift.keys.trust_root import TrustRoot
+from sealift.runtime.importer.errors import MediumError
+from sealift.runtime.importer.medium import CarriedBundle, read_medium
+from sealift.runtime.importer.medium_folder import MediumFolder
+from sealift.runtime.importer.pipeline import hash_parts
+from sealift.runtime.importer.progress import Progress, QuietProgress
+
+__all__ = ["VerifyReport", "verify_medium"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What a medium carries; it exists only if every byte of the medium was right."""
+
+    bundles: tuple[CarriedBundle, ...]
+    files: int
+    part_count: int
+    read_bytes: int
+    seconds: float
+
+
+def verify_medium(path: Path, trust: TrustRoot, progress: Progress | None = None) -> VerifyReport:
+    """Check every file of a medium against the seals; nothing is decoded or written.
+
+    Raises:
+        MediumError: the first file that is wrong (`hint` counts the others).
+        UntrustedError, SignatureError, ManifestError: a seal, or what it covers.
+        MediumReadError, MediumNotFoundError: it cannot be read.
+    """
+    started = time.monotonic()
+    with MediumFolder.open(path) as folder:
+        medium = read_medium(folder, trust)
+        if trust.site is not None:
+            for carried in medium.bundles:
+                trust.require_audience(carried.bundle.seal.statement.fields.audience)
+        listing = folder.listing()
+        medium.check_files(listing, medium.bundles)
+        parts = {
+            part.blob: part for carried in medium.bundles for part in carried.bundle.manifest.parts
+        }
+        total = sum(part.blob_bytes for part in parts.values())
+        with (progress or QuietProgress()).step("verify", total) as advance:
+            wrong = hash_parts(folder, list(parts.values()), advance)
+    if wrong:
+        raise _first(wrong)
+    return VerifyReport(
+        bundles=medium.bundles,
+        files=len(listing),
+        part_count=len(parts),
+        read_bytes=total,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _first(wrong: list[MediumError]) -> MediumError:
+    if len(wrong) == 1:
+        return wrong[0]
+    others = ", ".join(error.path for error in wrong[1:4])
+    return MediumError(
+        wrong[0].path, wrong[0].message.removeprefix(f"{wrong[0].path}: "),
+        hint=f"{len(wrong)} files are wrong, also {others}",
+    )  # fmt: skip
