@@ -31,7 +31,7 @@ from sealift.runtime.audit.merkle import Frontier, leaf_hash
 from sealift.runtime.audit.site_key import create_site_key, read_site_key
 from sealift.runtime.durable import partial_of, replace_file
 
-__all__ = ["CHECKPOINT", "ENTRIES", "LOCK", "AuditLog", "Clock", "utc_now"]
+__all__ = ["CHECKPOINT", "ENTRIES", "LOCK", "AuditLog", "Clock", "parse_line", "utc_now"]
 
 ENTRIES = "log/entries.jsonl"
 CHECKPOINT = "log/checkpoint"

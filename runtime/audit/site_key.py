@@ -10,7 +10,7 @@ from sealift.keys.signer import MemorySigner, generate_site_key
 from sealift.runtime.audit.errors import AuditError
 from sealift.runtime.durable import replace_file
 
-__all__ = ["SITE_KEY", "SITE_PUBLIC", "create_site_key", "read_site_key"]
+__all__ = ["SITE_KEY", "SITE_PUBLIC", "create_site_key", "read_private", "read_site_key"]
 
 SITE_KEY = "site/key.pem"
 SITE_PUBLIC = "site/key.pub"
@@ -35,6 +35,18 @@ def read_site_key(home: Path) -> MemorySigner:
     Raises:
         AuditError: missing, changed, or open to others.
     """
+    signer = read_private(home)
+    if _read(home, SITE_PUBLIC) != signer.public.pem:
+        raise AuditError(f"does not belong to {SITE_KEY}", path=SITE_PUBLIC)
+    return signer
+
+
+def read_private(home: Path) -> MemorySigner:
+    """Read the private part alone.
+
+    Raises:
+        AuditError: missing, not in the form in which it was written, or open to others.
+    """
     pem = _read(home, SITE_KEY)
     try:
         signer = MemorySigner.parse(pem, None, what=SITE_KEY)
@@ -45,8 +57,6 @@ def read_site_key(home: Path) -> MemorySigner:
     mode = stat.S_IMODE((home / SITE_KEY).stat().st_mode)
     if mode & 0o077:
         raise AuditError(f"expected mode 0600, got {mode:04o}", path=SITE_KEY, hint="chmod 600 it")
-    if _read(home, SITE_PUBLIC) != signer.public.pem:
-        raise AuditError(f"does not belong to {SITE_KEY}", path=SITE_PUBLIC)
     return signer
 
 

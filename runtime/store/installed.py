@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from sealift.keys.public_key import PublicKey
 from sealift.keys.trust_root import TrustRoot
 from sealift.keys.verify import VerifiedBundle, verify_bundle, verify_seal
+from sealift.manifests.bundle import Manifest
 from sealift.manifests.digest import Digest
 from sealift.manifests.layout import Referrer
 from sealift.manifests.limits import LIMITS
@@ -25,6 +26,7 @@ __all__ = [
     "KEY_FILE",
     "InstalledFile",
     "InstalledModel",
+    "open_bundle",
     "open_model",
     "read_record",
     "record_files",
@@ -119,6 +121,7 @@ def open_bundle(home: Path, record: ModelRecord, trusted: TrustRoot) -> Verified
     manifest = read_record(home, record, _MANIFEST_FILE, LIMITS.json_bytes)
     _expect(record, _MANIFEST_FILE, manifest, record.digest)
     config = read_record(home, record, _CONFIG_FILE, LIMITS.json_bytes)
+    _expect(record, _CONFIG_FILE, config, Manifest.config_descriptor(manifest).checked_digest)
     return verify_bundle(seal, manifest, config)
 
 

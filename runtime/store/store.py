@@ -27,7 +27,7 @@ from sealift.runtime.store.installed import InstalledModel, open_model
 from sealift.runtime.store.staged import Staged, install_files
 from sealift.runtime.store.state import Imported, ModelRecord, StoreState, replay
 
-__all__ = ["Store"]
+__all__ = ["Store", "read_key"]
 
 _FOLDERS = (paths.BLOBS, paths.MODELS, paths.RECORDS, paths.TRUST, paths.CURRENT, paths.STAGING)
 _PEM_BYTES_MAX = 16 * 1024
@@ -136,7 +136,7 @@ class Store:
                 word = "missing" if key_id in expected else "not in the log"
                 raise StoreIntegrityError(f"{paths.trust(key_id)}: {word}")
         return TrustRoot.of(
-            [_read_key(self.home, key_id) for key_id in sorted(expected)], site=self.site
+            [read_key(self.home, key_id) for key_id in sorted(expected)], site=self.site
         )
 
     def trust(self, key: PublicKey) -> bool:
@@ -261,7 +261,7 @@ def _key_files(home: Path) -> set[str]:
     return {path.name.removesuffix(".pem") for path in (home / paths.TRUST).iterdir()}
 
 
-def _read_key(home: Path, key_id: str) -> PublicKey:
+def read_key(home: Path, key_id: str) -> PublicKey:
     path = paths.trust(key_id)
     try:
         pem = read_regular(home / path, size_max=_PEM_BYTES_MAX)
