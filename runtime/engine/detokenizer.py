@@ -42,7 +42,8 @@ class Detokenizer:
         text = self._decode(self._window)
         if not text.endswith(_MARK):
             piece = self._give(text)
-            if piece:
+            # A token may have no text at all (special ones): its window must not grow for ever.
+            if piece or len(self._window) > _WINDOW_TOKENS_MAX:
                 self._slide()
             return piece
         if len(self._window) > _WINDOW_TOKENS_MAX:

@@ -31,7 +31,7 @@ from sealift.runtime.engine.template import ChatTemplate, TemplateBounds
 
 __all__ = ["ChatModel", "EmbedModel", "LoadReport", "choose_variant", "load_model"]
 
-_DEVICES = ("cpu",)
+_LABELS = ("cpu-int4", "cpu-int8", "cpu-fp16", "cpu-fp32")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,14 +118,14 @@ class EmbedModel:
 
 
 def choose_variant(source: ModelSource) -> str:
-    """Return the first folder, in the bundle's order, that this host can run.
+    """Return the folder that this host runs fastest: memory bandwidth is what limits a CPU.
 
     Raises:
         LoadError: there is none.
     """
-    for folder in source.variant_folders:
-        if folder.partition("-")[0] in _DEVICES:
-            return folder
+    for label in _LABELS:
+        if label in source.variant_folders:
+            return label
     raise LoadError(
         f"{source.name}:{source.version}: no variant for this host among "
         f"{', '.join(source.variant_folders) or 'none'}"

@@ -24,7 +24,6 @@ class ModelSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Args:
         digest: of the bundle's manifest, as every answer carries it.
         directory: where the files lie.
-        variants: folder names in the bundle's order of preference; empty: in the order of `files`.
         files: every file of the signed statement.
     """
 
@@ -34,16 +33,12 @@ class ModelSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     task: Task
     directory: str
     files: tuple[SourceFile, ...]
-    variants: tuple[str, ...] = ()
 
     @property
     def variant_folders(self) -> tuple[str, ...]:
-        """The folders that can be served, best first."""
-        served = [
+        """The folders that can be served."""
+        return tuple(
             str(PurePosixPath(file.path).parent)
             for file in self.files
             if PurePosixPath(file.path).name == SERVING_FILE
-        ]
-        if not self.variants:
-            return tuple(served)
-        return tuple(folder for folder in self.variants if folder in served)
+        )

@@ -47,5 +47,4 @@ class StoreCatalogue:
                 SourceFile(path=file.path, size_bytes=file.size_bytes, sha256=file.sha256)
                 for file in model.files
             ),
-            variants=model.variants,
         )

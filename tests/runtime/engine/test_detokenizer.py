@@ -65,6 +65,20 @@ def test_malformed_bytes_do_not_hold_the_text_back_for_ever() -> None:
     assert max(map(len, pieces)) < 50
 
 
+def test_tokens_without_text_do_not_make_each_step_slower() -> None:
+    longest = 0
+
+    def decode(window: Sequence[int]) -> str:
+        nonlocal longest
+        longest = max(longest, len(window))
+        return "".join(chr(id) for id in window if id)
+
+    detokenizer = Detokenizer(decode)
+    pieces = [detokenizer.feed(id) for id in [65, *[0] * 1000, 66]]
+    assert "".join(pieces) == "AB"
+    assert longest < 120
+
+
 @pytest.mark.parametrize(
     ("ids", "pieces"),
     [
