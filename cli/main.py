@@ -22,7 +22,8 @@ __all__ = ["COMMANDS", "cli", "main"]
 #: Verb: the module that holds it, and its line in `--help`.
 COMMANDS = {
     "build": ("sealift.cli.build", "Build a recipe into a sealed bundle."),
-    "inspect": ("sealift.cli.inspect", "Show what a bundle says of itself; checks nothing."),
+    "recipes": ("sealift.cli.recipes", "List the recipes that ship with sealift."),
+    "inspect": ("sealift.cli.inspect", "Show what a bundle says of itself, and who signed it."),
     "verify": ("sealift.cli.verify", "Check every byte of a bundle or medium."),
     "import": ("sealift.cli.import_", "Verify a bundle and install it."),
     "models": ("sealift.cli.models", "List, show, remove and roll back installed models."),

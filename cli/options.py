@@ -17,6 +17,7 @@ __all__ = [
     "home_option",
     "json_option",
     "open_store",
+    "open_store_if_any",
     "passphrase_option",
     "passphrase_source",
 ]
@@ -79,3 +80,8 @@ def open_store(home: Path) -> "Store":
     from sealift.runtime.store.store import Store
 
     return Store.open(home, site=os.environ.get("SEALIFT_SITE") or None)
+
+
+def open_store_if_any(home: Path) -> "Store | None":
+    """Open the home if there is one: verbs that only read do not make one."""
+    return open_store(home) if (home / "log").is_dir() else None
