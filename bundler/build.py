@@ -23,6 +23,7 @@ from pathlib import Path
 from sealift.bundler.adapter import merge_adapter
 from sealift.bundler.errors import BundlerError, SourceError
 from sealift.bundler.facts import ModelFacts, read_facts
+from sealift.bundler.libraries import quieten_libraries
 from sealift.bundler.plan import plan_variants
 from sealift.bundler.progress import Progress
 from sealift.bundler.record import (
@@ -40,7 +41,6 @@ from sealift.manifests import strict_json
 from sealift.manifests.digest import Digest
 from sealift.manifests.package import PACKAGE_FILE, PackageVariant, package_manifest
 from sealift.manifests.recipe import Recipe
-from sealift.manifests.telemetry import disable_telemetry
 
 __all__ = ["export_bundle"]
 
@@ -84,7 +84,6 @@ def export_bundle(recipe: Recipe, recipe_dir: Path, out: Path, progress: Progres
         EvaluationError: a variant missed a limit of the recipe; carries the numbers.
         BundlerError: `out` is not empty.
     """
-    disable_telemetry()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BundlerError(f"{out}: expected an empty or new folder", hint="choose another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +105,7 @@ def _export(
         inputs = _read_inputs(recipe, recipe_dir)
     facts = _facts(inputs.model.root)
     plans = plan_variants(recipe, facts)
+    quieten_libraries()
     model = work / "model"
     model.mkdir()
     if inputs.adapter is None:
@@ -117,7 +117,9 @@ def _export(
     variants = build_variants(recipe, recipe_dir, plans, facts, model, files, log)
     copy_papers(model, files)
     packaged = [
-        PackageVariant(label=p.label, device=p.spec.device, precision=p.precision, graph="model.onnx")
+        PackageVariant(
+            label=p.label, device=p.spec.device, precision=p.precision, graph="model.onnx"
+        )
         for p in plans
     ]
     manifest = package_manifest(recipe.name, recipe.version, packaged)

@@ -59,7 +59,7 @@ class EvaluationRecord(Record, frozen=True, kw_only=True):
     reference: str
     metrics: dict[str, float]
     samples: dict[str, int]
-    limits: dict[str, float] = {}
+    limits: dict[str, float]
 
 
 class VariantRecord(Record, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ class VariantRecord(Record, frozen=True, kw_only=True):
 
 
 class ExportRecord(Record, frozen=True, kw_only=True):
-    """The whole export. `created` and `steps` differ between two equal builds; nothing else does."""
+    """The whole export. Only `created` and `steps` differ between two equal builds."""
 
     name: str
     version: str

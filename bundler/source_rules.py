@@ -64,11 +64,15 @@ ALLOWED_PATTERNS: Final = (
 
 HEAD_BYTES: Final = 16
 
-_PICKLE_SUFFIXES = frozenset(
-    ".bin .pt .pth .pkl .pickle .ckpt .h5 .hdf5 .keras .msgpack .npz .npy .joblib .dill .ot .pb "
-    ".tflite .nemo .tar .gz .zip .7z".split()
+_PICKLE_SUFFIXES = (
+    *(".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".hdf5", ".keras", ".msgpack"),
+    *(".npz", ".npy", ".joblib", ".dill", ".ot", ".pb", ".tflite", ".nemo"),
+    *(".tar", ".gz", ".zip", ".7z"),
 )
-_CODE_SUFFIXES = frozenset(".py .pyc .pyd .so .dll .dylib .exe .sh .bat .ps1 .js .wasm".split())
+_CODE_SUFFIXES = (
+    *(".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".exe"),
+    *(".sh", ".bat", ".ps1", ".js", ".wasm"),
+)
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive, as torch.save writes"),
     (b"\x89HDF\r\n", "an HDF5 file"),

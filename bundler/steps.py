@@ -1,8 +1,9 @@
 """How long a step took and how much memory it needed, measured by the kernel.
 
-The peak is the process's high-water mark (VmHWM), reset when the step starts, plus that of any
-child the step ran. Where `/proc/self/clear_refs` may not be written, the peak is the highest since
-the process started: an upper bound, never less than the truth.
+The peak is the process's high-water mark (VmHWM), reset when the step starts, or that of a child
+the step ran if it is higher (the child reports it: `note_child_peak`). Where
+`/proc/self/clear_refs` may not be written, the peak is the highest since the process started: an
+upper bound, never less than the truth.
 """
 
 import resource
@@ -14,7 +15,7 @@ from pathlib import Path
 from sealift.bundler.progress import Advance, Progress
 from sealift.bundler.record import StepRecord
 
-__all__ = ["StepLog"]
+__all__ = ["StepLog", "own_peak_bytes"]
 
 _KIB = 1024
 
@@ -25,23 +26,26 @@ class StepLog:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._records: list[StepRecord] = []
+        self._child_peak_bytes = 0
 
     @property
     def records(self) -> tuple[StepRecord, ...]:
         """The steps that have ended."""
         return tuple(self._records)
 
+    def note_child_peak(self, peak_bytes: int) -> None:
+        """Count a finished child process's peak into the running step."""
+        self._child_peak_bytes = max(self._child_peak_bytes, peak_bytes)
+
     @contextmanager
     def step(self, name: str, total: int | None = None) -> Iterator[Advance]:
         """Measure what happens inside; a step that fails leaves no record."""
         _reset_peak()
-        children_before = _children_peak_bytes()
+        self._child_peak_bytes = 0
         started = time.monotonic()
         with self._progress.step(name, total) as advance:
             yield advance
-        children = _children_peak_bytes()
-        # ru_maxrss of children is the largest child ever: it counts here only if it grew here.
-        peak = max(_own_peak_bytes(), children if children > children_before else 0)
+        peak = max(own_peak_bytes(), self._child_peak_bytes)
         self._records.append(
             StepRecord(name=name, seconds=round(time.monotonic() - started, 3), peak_bytes=peak)
         )
@@ -54,7 +58,8 @@ def _reset_peak() -> None:
         pass  # not Linux, or a locked-down container: the documented upper bound applies
 
 
-def _own_peak_bytes() -> int:
+def own_peak_bytes() -> int:
+    """The process's peak since it started, or since a step reset it."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -62,7 +67,3 @@ def _own_peak_bytes() -> int:
     except OSError:
         pass  # not Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB
-
-
-def _children_peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _KIB

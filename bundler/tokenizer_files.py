@@ -8,12 +8,18 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from sealift.bundler.errors import SourceError
 from sealift.manifests.recipe import Task
 
-__all__ = ["CHAT_TEMPLATE_FILE", "TOKENIZER_FILE", "TokenizerFacts", "sentence_limit", "write_tokenizer"]
+__all__ = [
+    "CHAT_TEMPLATE_FILE",
+    "TOKENIZER_FILE",
+    "TokenizerFacts",
+    "sentence_limit",
+    "write_tokenizer",
+]
 
 TOKENIZER_FILE = "tokenizer.json"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
@@ -56,12 +62,12 @@ def write_tokenizer(source: Path, out: Path, task: Task) -> TokenizerFacts:
         (out / CHAT_TEMPLATE_FILE).write_text(_chat_template(source), encoding="utf-8")
     special = _special_tokens(source)
     length = _read_json(source / "tokenizer_config.json").get("model_max_length")
-    sane = isinstance(length, (int, float)) and 0 < length < _MAX_LENGTH_SANE
+    max_length = int(length) if isinstance(length, (int, float)) else 0
     return TokenizerFacts(
         special_tokens=special,
         eos_token_ids=_eos_ids(source, tokenizer, special),
         pad_token_id=_pad_id(source, tokenizer, special),
-        max_length=int(length) if sane else None,
+        max_length=max_length if 0 < max_length < _MAX_LENGTH_SANE else None,
         vocab_size=tokenizer.get_vocab_size(with_added_tokens=True),
     )
 
@@ -84,7 +90,7 @@ def _load_tokenizer(source: Path) -> Any:
         )
     try:
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001  # the library raises bare Exception, nothing narrower
+    except Exception as error:  # the library raises bare Exception, nothing narrower
         raise SourceError(f"{TOKENIZER_FILE}: cannot be loaded: {error}") from error
 
 
@@ -138,7 +144,7 @@ def _pad_id(source: Path, tokenizer: Any, special: dict[str, str]) -> int:
     return value if _is_id(value) else 0
 
 
-def _is_id(value: object) -> bool:
+def _is_id(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

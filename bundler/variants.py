@@ -10,7 +10,7 @@ from sealift.bundler.evaluate.limits import applied_limits, check_limits
 from sealift.bundler.evaluate.samples import Samples, read_samples
 from sealift.bundler.export.serving_graph import SERVING_GRAPH
 from sealift.bundler.facts import ModelFacts
-from sealift.bundler.plan import Route, VariantPlan
+from sealift.bundler.plan import VariantPlan
 from sealift.bundler.record import EvaluationRecord, VariantRecord
 from sealift.bundler.steps import StepLog
 from sealift.bundler.tokenizer_files import (
@@ -82,7 +82,7 @@ def _chat(
         config = _chat_config(plan, facts, write_tokenizer(model, out, plan.task), shape)
         (out / SERVING_FILE).write_bytes(config.encode())
         with log.step(f"export {plan.label}"):
-            export_decoder(model, out, plan)
+            log.note_child_peak(export_decoder(model, out, plan))
     if config is None:  # a checked recipe has at least one variant
         return {}
     with log.step("load reference"):
@@ -91,7 +91,7 @@ def _chat(
     measured = {}
     for plan in plans:
         with log.step(f"evaluate {plan.label}", total=evaluation.total) as advance:
-            metrics = evaluation.measure(files / plan.label, shape, advance)
+            metrics = evaluation.measure(files / plan.label, advance)
         check_limits(plan.label, plan.precision, metrics, recipe.evaluate)
         measured[plan.label] = _evaluation(metrics, evaluation.sample_counts, recipe.evaluate)
     return measured

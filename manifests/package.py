@@ -25,7 +25,7 @@ _PROVIDERS = {Device.CPU: "CPUExecutionProvider"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageVariant:
-    """One variant folder: its name, where it runs, how its weights are stored, the graph to open."""
+    """One variant folder: where it runs, how its weights are stored, the graph to open."""
 
     label: str
     device: Device

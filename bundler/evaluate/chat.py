@@ -21,6 +21,7 @@ from sealift.bundler.evaluate.metrics import TokenTally, exact_share
 from sealift.bundler.evaluate.reference import TorchDecoder
 from sealift.bundler.evaluate.samples import Samples
 from sealift.bundler.evaluate.sessions import FullLogits, GreedyDecoder
+from sealift.bundler.export.serving_graph import SERVING_GRAPH
 from sealift.bundler.progress import Advance
 from sealift.bundler.tokenizer_files import CHAT_TEMPLATE_FILE, TOKENIZER_FILE
 from sealift.manifests.serving import DecoderShape, ServingConfig
@@ -34,13 +35,15 @@ Answer = tuple[int, ...]
 class _Bounds:
     new_tokens: int = 96
     prompt_tokens: int = 1024
-    rows: int = 16
+    rows: int = 64
+    cache_bytes: int = 512 << 20
     window_tokens: int = 256
     text_tokens: int = 8192
     scored_answers: int = 256
 
 
 _BOUNDS = _Bounds()
+_FLOAT_BYTES = 4
 
 
 class _Generator(Protocol):
@@ -65,20 +68,22 @@ class ChatEvaluation:
         self._reference = reference
         self._samples = samples
         self._eos = frozenset(config.eos_token_ids)
-        self._room = min(config.max_length, _BOUNDS.prompt_tokens + _BOUNDS.new_tokens)
         tokens = _Tokens(variant, config)
         self._tokens = tokens
-        longest = max(self._room - _BOUNDS.new_tokens, self._room // 2)
+        longest = min(_BOUNDS.prompt_tokens, config.max_length // 2)
         self._prompts = [tokens.chat(prompt.text)[-longest:] for prompt in samples.prompts]
+        self._room = min(config.max_length, max(map(len, self._prompts)) + _BOUNDS.new_tokens)
+        self._shape = _shape(config)
+        self._rows = _rows(self._shape, self._room)
         self._windows = tokens.windows(samples.text)
         self._answers: list[Answer] | None = None
 
-    def measure(self, folder: Path, shape: DecoderShape, advance: Advance) -> dict[str, float]:
+    def measure(self, folder: Path, advance: Advance) -> dict[str, float]:
         """Measure one variant folder; `advance` counts prompts and windows."""
         wanted = self._reference_answers(advance)
-        tally = self._tally(FullLogits(folder / "model.onnx", shape), wanted, advance)
+        tally = self._tally(FullLogits(folder / "model.onnx", self._shape), wanted, advance)
         decoder = GreedyDecoder(
-            folder / "model.serving.onnx", shape, rows=_BOUNDS.rows, max_length=self._room
+            folder / SERVING_GRAPH, self._shape, rows=self._rows, max_length=self._room
         )
         found = self._generate(decoder, advance)
         return {**tally.metrics(), **self._exact(found, wanted)}
@@ -105,7 +110,7 @@ class ChatEvaluation:
 
     def _generate(self, generator: _Generator, advance: Advance) -> list[Answer]:
         answers: dict[int, Answer] = {}
-        for batch in _equal_lengths(self._prompts, _BOUNDS.rows):
+        for batch in _equal_lengths(self._prompts, self._rows):
             rows = [self._prompts[index] for index in batch]
             room = self._room - len(rows[0])
             limit = min(_BOUNDS.new_tokens, room)
@@ -190,6 +195,17 @@ class _Tokens:
     def text(self, ids: Answer) -> str:
         """An answer as text, without special tokens."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+
+def _shape(config: ServingConfig) -> DecoderShape:
+    if config.decoder is None:
+        raise SourceError("serving.json: expected a decoder")
+    return config.decoder
+
+
+def _rows(shape: DecoderShape, length: int) -> int:
+    row_bytes = 2 * shape.layers * shape.kv_heads * shape.head_size * length * _FLOAT_BYTES
+    return max(1, min(_BOUNDS.rows, _BOUNDS.cache_bytes // row_bytes))
 
 
 def _equal_lengths(prompts: Sequence[Sequence[int]], rows: int) -> list[list[int]]:

@@ -36,7 +36,9 @@ def check_limits(
     """
     set_limits = applied_limits(spec)
     rules = [
-        (name, metric, set_limits[name], more) for name, metric, more in _RULES if name in set_limits
+        (name, metric, set_limits[name], more)
+        for name, metric, more in _RULES
+        if name in set_limits
     ]
     if precision is Precision.FP32:
         rules += [(f"fp32 {metric}", metric, limit, more) for metric, limit, more in _FP32_RULES]

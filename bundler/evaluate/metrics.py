@@ -44,7 +44,7 @@ class TokenTally:
             self._add_rows(_log_softmax(reference[rows]), _log_softmax(graph[rows]), wanted)
 
     def metrics(self) -> dict[str, float]:
-        """Mean KL divergence (nats), top-1 agreement, and both perplexities if there were targets."""
+        """Mean KL divergence (nats), top-1 agreement; both perplexities if there were targets."""
         import math
 
         found: dict[str, float] = {}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sealift.bundler.errors import ExportError
 from sealift.bundler.evaluate.sessions import Answers
+from sealift.bundler.libraries import suit_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ class TorchDecoder:
             model = AutoModelForCausalLM.from_pretrained(str(source), dtype=torch.float32)
         except (OSError, ValueError, KeyError) as error:
             raise ExportError(f"{source.name}: cannot be loaded: {error}") from error
+        suit_threads(model.num_parameters())
         self._model = model.eval()
 
     def logits(self, ids: list[int]) -> "Array":

@@ -39,7 +39,7 @@ class FullLogits:
 
         self._session = open_session(path)
         empty = np.zeros((1, shape.kv_heads, 0, shape.head_size), np.float32)
-        self._caches = {name: empty for name in _cache_inputs(self._session)}
+        self._caches = dict.fromkeys(_cache_inputs(self._session), empty)
 
     def __call__(self, ids: list[int]) -> "Array":
         """Return `[positions, vocabulary]`."""

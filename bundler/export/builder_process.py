@@ -8,9 +8,13 @@ switched off.
 import os
 import sys
 
+from sealift.bundler.steps import own_peak_bytes
 from sealift.manifests.telemetry import disable_telemetry
 
-__all__ = ["build", "main"]
+__all__ = ["PEAK_MARK", "build", "main"]
+
+#: The last line of stdout: how much memory the builder needed.
+PEAK_MARK = "peak_bytes="
 
 
 def build(source: str, out: str, precision: str, block_size: int) -> None:
@@ -49,6 +53,7 @@ def main(arguments: list[str]) -> int:
     """Run the builder with the process's arguments."""
     source, out, precision, block_size = arguments
     build(source, out, precision, int(block_size))
+    print(f"{PEAK_MARK}{own_peak_bytes()}", flush=True)
     return 0
 
 

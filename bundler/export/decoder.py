@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from sealift.bundler.errors import ExportError
+from sealift.bundler.export.builder_process import PEAK_MARK
 from sealift.bundler.export.graph_file import load_graph, load_model, save_graph, save_model
 from sealift.bundler.export.serving_graph import SERVING_GRAPH, edit_for_serving
 from sealift.bundler.plan import VariantPlan
@@ -23,7 +24,7 @@ _FILES = ("model.onnx", "model.onnx.data", "genai_config.json")
 _TAIL_LINES = 1
 
 
-def export_decoder(source: Path, out: Path, plan: VariantPlan) -> None:
+def export_decoder(source: Path, out: Path, plan: VariantPlan) -> int:
     """Fill a variant folder with `model.onnx`, its weights, the serving graph and genai's config.
 
     Args:
@@ -31,13 +32,16 @@ def export_decoder(source: Path, out: Path, plan: VariantPlan) -> None:
         out: the variant's folder, which exists.
         plan: the variant.
 
+    Returns:
+        The peak memory of the builder's process, in bytes.
+
     Raises:
         ExportError: the builder does not support the model, or the graph is not as expected.
     """
     built = out / ".builder"
     precision = plan.precision
     builders = Precision.FP32 if precision is Precision.FP16 else precision
-    _run_builder(source, built, builders.value, plan.block_size)
+    peak_bytes = _run_builder(source, built, builders.value, plan.block_size)
     for name in _FILES:
         (built / name).rename(out / name)
     for leftover in sorted(built.iterdir()):
@@ -45,6 +49,7 @@ def export_decoder(source: Path, out: Path, plan: VariantPlan) -> None:
     built.rmdir()
     _finish_precision(out / "model.onnx", plan)
     save_graph(edit_for_serving(load_graph(out / "model.onnx")), out / SERVING_GRAPH)
+    return peak_bytes
 
 
 def _finish_precision(path: Path, plan: VariantPlan) -> None:
@@ -61,7 +66,7 @@ def _finish_precision(path: Path, plan: VariantPlan) -> None:
             pass  # the builder's own graph stays as it is
 
 
-def _run_builder(source: Path, out: Path, precision: str, block_size: int) -> None:
+def _run_builder(source: Path, out: Path, precision: str, block_size: int) -> int:
     environment = {
         **os.environ,
         "ORT_DISABLE_TELEMETRY": "1",
@@ -71,7 +76,9 @@ def _run_builder(source: Path, out: Path, precision: str, block_size: int) -> No
     }
     command = [sys.executable, "-m", "sealift.bundler.export.builder_process"]
     command += [str(source), str(out), precision, str(block_size)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, errors="replace"
+    )
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
         raise ExportError(
@@ -81,3 +88,5 @@ def _run_builder(source: Path, out: Path, precision: str, block_size: int) -> No
     missing = [name for name in _FILES if not (out / name).is_file()]
     if missing:
         raise ExportError(f"model builder: expected {', '.join(missing)}, got no such file")
+    mark = done.stdout.rpartition(PEAK_MARK)[2].strip()
+    return int(mark) if mark.isdigit() else 0

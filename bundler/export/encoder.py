@@ -7,7 +7,6 @@ same torch module is the reference that the graph is measured against.
 
 import inspect
 import json
-import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sealift.bundler.errors import ExportError
 from sealift.bundler.export.graph_file import load_model, save_model
 from sealift.bundler.export.pooling import Pooling, read_pooling
+from sealift.bundler.libraries import suit_threads
 from sealift.bundler.plan import VariantPlan
 from sealift.bundler.quantize import quantize_embedding, quantize_matmuls, store_as_half
 from sealift.manifests.recipe import Precision, Task
@@ -38,7 +38,7 @@ _OPSET = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
-    """A torch module that answers like the graph, and the names and size of what it takes and gives."""
+    """A torch module that answers like the graph, and what both take and give."""
 
     module: "torch.nn.Module"
     inputs: tuple[str, ...]
@@ -65,6 +65,7 @@ def load_encoder(source: Path, task: Task) -> Encoder:
         )
     except (OSError, ValueError, KeyError) as error:
         raise ExportError(f"{source.name}: cannot be loaded: {error}") from error
+    suit_threads(model.num_parameters())
     model = model.eval().requires_grad_(requires_grad=False)
     dimensions = model.config.hidden_size if task is Task.EMBED else model.config.num_labels
     if task is Task.RERANK and dimensions != 1:
@@ -91,14 +92,13 @@ def export_encoder(encoder: Encoder, path: Path) -> None:
         "token_type_ids": torch.zeros(2, 4, dtype=torch.int64),
     }
     axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    _quieten()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's advice to itself
             program = torch.onnx.export(
                 encoder.module,
                 kwargs={name: example[name] for name in encoder.inputs},
-                dynamic_shapes={name: axes for name in encoder.inputs},
+                dynamic_shapes=dict.fromkeys(encoder.inputs, axes),
                 input_names=list(encoder.inputs),
                 output_names=[encoder.output],
                 opset_version=_OPSET,
@@ -145,7 +145,7 @@ def _inputs(model: Any) -> tuple[str, ...]:
 def _wrap(model: Any, task: Task, pooling: Pooling) -> "torch.nn.Module":
     import torch
 
-    class Wrapped(torch.nn.Module):
+    class Wrapped(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         def __init__(self) -> None:
             super().__init__()
             self.model = model
@@ -185,8 +185,3 @@ def _pool(hidden: "torch.Tensor", mask: "torch.Tensor", pooling: Pooling) -> "to
         case _:
             vector = (hidden * weights).sum(1) / count
     return torch.nn.functional.normalize(vector, p=2.0, dim=1) if pooling.normalize else vector
-
-
-def _quieten() -> None:
-    for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir"):
-        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
 """ONNX graphs on disk: weights in one file beside the graph, the same bytes each time.
 
-Exporters leave traces of the machine in a graph (source paths, stack traces): `strip_traces` removes
-them, so that two hosts write equal files.
+Exporters leave traces of the machine in a graph (source paths, stack traces): `strip_traces`
+removes them, so that two hosts write equal files.
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
 """The edits that turn the builder's decoder into the graph that the slot engine serves.
 
 1. The LM head runs at the last position only: a prefill of 512 tokens needs 829 MB instead of 1552.
-2. Each GroupQueryAttention takes `seqlens_k` (int32, one a row: tokens in the cache after this run,
-   less one) and `total_sequence_length` (int32 scalar: the longest row) as graph inputs, in place of
-   the subgraph that counts an attention mask.
+2. Each GroupQueryAttention takes `seqlens_k` (int32, one a row: tokens in the cache after this
+   run, less one) and `total_sequence_length` (int32 scalar: the longest row) as graph inputs, in
+   place of the subgraph that counts an attention mask.
 3. A rotation that switches with the length of the whole batch (longrope) is pinned to its short
    form: a batch must answer as each of its rows would alone. `serving.json` limits the length to
    match.
@@ -82,7 +82,8 @@ def _prune_lm_head(graph: "onnx.GraphProto") -> None:
 
 
 def _set_one_position(graph: "onnx.GraphProto") -> None:
-    # Values after the head still claim a whole sequence; only the output's claim is kept, corrected.
+    # Values after the head still claim a whole sequence; only the output's claim is kept, and
+    # corrected.
     del graph.value_info[:]
     (logits,) = (output for output in graph.output if output.name == "logits")
     position = logits.type.tensor_type.shape.dim[1]
