@@ -102,7 +102,6 @@ def hash_blob(folder: MediumFolder, part: Part, scratch: memoryview) -> None:
 def _read_hashed(folder: MediumFolder, part: Part, into: memoryview) -> None:
     digest, done = hashlib.sha256(), 0
     with folder.open_blob(part.blob, part.blob_bytes) as descriptor:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
         while done < part.blob_bytes:
             count = os.readv(descriptor, [into[done : done + _STEP_BYTES]])
             if count == 0:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sealift.manifests.digest import Digest
 from sealift.manifests.part import Part
 from sealift.runtime.importer.errors import MediumError
 from sealift.runtime.importer.medium_folder import MediumFolder
@@ -59,7 +60,13 @@ def assemble(
     turns = [turn for file, target in pairs for turn in _turns(file, target)]
     try:
         with ThreadPoolExecutor(count, thread_name_prefix="import") as executor:
-            tasks = [executor.submit(_take, turn, folder, pool) for turn in turns]
+            for turn in turns[:count]:
+                folder.prefetch(turn.part.blob)
+            ahead = [*(turn.part.blob for turn in turns[count:]), *[None] * count]
+            tasks = [
+                executor.submit(_take, turn, folder, pool, later)
+                for turn, later in zip(turns, ahead, strict=False)
+            ]
             try:
                 for turn, task in zip(turns, tasks, strict=True):
                     task.result()
@@ -121,8 +128,10 @@ def _turns(plan: FilePlan, target: StagedFile) -> Iterator[_Turn]:
         before = after
 
 
-def _take(turn: _Turn, folder: MediumFolder, pool: BufferPool) -> None:
+def _take(turn: _Turn, folder: MediumFolder, pool: BufferPool, ahead: Digest | None) -> None:
     part = turn.part
+    if ahead is not None:
+        folder.prefetch(ahead)  # the disk reads while the processor works
     try:
         with load_part(folder, part, pool) as image:
             turn.target.write(image, part)
