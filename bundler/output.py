@@ -16,7 +16,7 @@ from pathlib import Path
 from sealift.bundler.errors import BundlerError
 from sealift.manifests.errors import Category
 
-__all__ = ["OutputError", "PackError", "new_folder", "sync_folder", "write_file"]
+__all__ = ["OutputError", "PackError", "check_new", "new_folder", "sync_folder", "write_file"]
 
 
 class PackError(BundlerError):
@@ -33,6 +33,19 @@ class OutputError(BundlerError):
     code = "output_refused"
 
 
+def check_new(out: Path) -> None:
+    """Check that a folder can be taken, before the work is done that will fill it.
+
+    Raises:
+        OutputError: it exists and is not an empty folder.
+    """
+    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
+        raise OutputError(
+            f"{out}: expected a new or empty folder",
+            hint="give another --out, or remove what is there",
+        )
+
+
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """Give a folder to fill; it becomes `out` when the block ends well, else it is removed.
@@ -40,11 +53,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         OutputError: `out` exists and is not an empty folder.
     """
-    if out.is_symlink() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
-        raise OutputError(
-            f"{out}: expected a new or empty folder",
-            hint="give another --out, or remove what is there",
-        )
+    check_new(out)
     out = out.absolute()
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")

@@ -86,8 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.exceptions.Abort:
         code = _report("interrupted", None, ExitCode.INTERRUPTED)
     except click.ClickException as error:
-        error.show(sys.stderr)
-        code = ExitCode.USAGE
+        code = _report(_as_ours(error.format_message()), _help_of(error), ExitCode.USAGE)
     except BrokenPipeError:
         # The reader went away (`sealift … | head`); nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -104,6 +103,16 @@ def _report(message: str, hint: str | None, code: ExitCode) -> ExitCode:
     if hint:
         click.echo(f"{_paint('hint:', 'cyan')} {hint}", err=True)
     return code
+
+
+def _as_ours(message: str) -> str:
+    line = " ".join(message.split()).rstrip(".")
+    return line[:1].lower() + line[1:]
+
+
+def _help_of(error: click.ClickException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help" if isinstance(context, click.Context) else None
 
 
 def _report_bug(error: Exception) -> ExitCode:
