@@ -8,6 +8,7 @@ the model ties them.
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from sealift.bundler.errors import ExportError
@@ -18,19 +19,25 @@ from sealift.bundler.plan import VariantPlan
 from sealift.bundler.quantize import quantize_embedding, store_as_half
 from sealift.manifests.recipe import Precision
 
-__all__ = ["export_decoder"]
+__all__ = ["Builder", "export_decoder"]
+
+#: Takes source, out, precision and block size; returns its peak memory in bytes.
+Builder = Callable[[Path, Path, str, int], int]
 
 _FILES = ("model.onnx", "model.onnx.data", "genai_config.json")
 _TAIL_LINES = 1
 
 
-def export_decoder(source: Path, out: Path, plan: VariantPlan) -> int:
+def export_decoder(
+    source: Path, out: Path, plan: VariantPlan, *, run_builder: Builder | None = None
+) -> int:
     """Fill a variant folder with `model.onnx`, its weights, the serving graph and genai's config.
 
     Args:
         source: a checked model folder.
         out: the variant's folder, which exists.
         plan: the variant.
+        run_builder: how to run the builder; a child process if not given.
 
     Returns:
         The peak memory of the builder's process, in bytes.
@@ -41,7 +48,8 @@ def export_decoder(source: Path, out: Path, plan: VariantPlan) -> int:
     built = out / ".builder"
     precision = plan.precision
     builders = Precision.FP32 if precision is Precision.FP16 else precision
-    peak_bytes = _run_builder(source, built, builders.value, plan.block_size)
+    run = run_builder or _run_in_child
+    peak_bytes = run(source, built, builders.value, plan.block_size)
     for name in _FILES:
         (built / name).rename(out / name)
     for leftover in sorted(built.iterdir()):
@@ -66,7 +74,7 @@ def _finish_precision(path: Path, plan: VariantPlan) -> None:
             pass  # the builder's own graph stays as it is
 
 
-def _run_builder(source: Path, out: Path, precision: str, block_size: int) -> int:
+def _run_in_child(source: Path, out: Path, precision: str, block_size: int) -> int:
     environment = {
         **os.environ,
         "ORT_DISABLE_TELEMETRY": "1",

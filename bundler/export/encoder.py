@@ -61,7 +61,6 @@ def load_encoder(source: Path, task: Task) -> Encoder:
             framework="pt",
             library_name="transformers",
             dtype="float32",
-            attn_implementation="sdpa",
         )
     except (OSError, ValueError, KeyError) as error:
         raise ExportError(f"{source.name}: cannot be loaded: {error}") from error
