@@ -132,6 +132,7 @@ def _export(
         version=recipe.version,
         task=recipe.task,
         license=recipe.license,
+        architecture=facts.model_type,
         recipe_digest=str(Digest.of(strict_json.canonical(recipe))),
         source=_source_record(inputs.model),
         adapter=_source_record(inputs.adapter) if inputs.adapter is not None else None,

@@ -81,6 +81,7 @@ class ExportRecord(Record, frozen=True, kw_only=True):
     version: str
     task: Task
     license: str
+    architecture: str
     recipe_digest: _Digest
     source: SourceRecord
     adapter: SourceRecord | None = None
