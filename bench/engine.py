@@ -277,7 +277,7 @@ def main() -> None:
     """Make what is missing, measure, print."""
     from sealift.runtime.engine.host import physical_cores
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", required=True, help="folder for the model, 1.7 GB")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=48, help="decode steps of one measurement")

@@ -91,10 +91,13 @@ class Scheduler:
         """Queue a request.
 
         Raises:
-            QueueFullError: as many wait as may.
+            QueueFullError: as many wait as may, beyond those that free slots are about to take.
         """
-        if len(self._waiting) >= self._queue_limit:
-            raise QueueFullError(f"{len(self._waiting)} requests are waiting already")
+        unanswered = len(self.sequences)
+        if unanswered >= self._slots + self._queue_limit:
+            raise QueueFullError(
+                f"the model answers {self._slots} requests at a time, {unanswered} are here already"
+            )
         self._waiting.append(sequence)
 
     def next(self) -> Work:

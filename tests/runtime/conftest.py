@@ -88,7 +88,8 @@ def source_of() -> Callable[[str, Path], ModelSource]:
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         )
-        config = ServingConfig.parse((folder / "cpu-fp32" / SERVING_FILE).read_bytes())
+        (serving,) = folder.glob(f"*/{SERVING_FILE}")
+        config = ServingConfig.parse(serving.read_bytes())
         return ModelSource(
             name=name,
             version="1.0.0",

@@ -64,6 +64,7 @@ class Server:
         self.sources = {source.name: source for source in sources}
         self._app = make_app(config, MemoryCatalogue(sources), self.sink)
         self._config = config
+        self._clients: list[openai.OpenAI] = []
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._end = asyncio.Event()
@@ -80,7 +81,11 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, api_key: str = "none") -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=60)
+        client = openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=60
+        )
+        self._clients.append(client)
+        return client
 
     def worker_pid(self, name: str) -> int:
         async def find() -> int:
@@ -97,6 +102,8 @@ class Server:
         return asyncio.run_coroutine_threadsafe(find(), self._loop).result(30)
 
     def stop(self) -> None:
+        for client in self._clients:
+            client.close()
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(30)
@@ -122,24 +129,34 @@ ENGINE = EngineSettings(slots=4, queue_limit=4, prefill_chunk=32, prefill_chunk_
 
 
 @pytest.fixture
-def start_server(
-    chat_folder: Path,
-    embed_folder: Path,
-    source_of: Callable[[str, Path], ModelSource],
-    tmp_path: Path,
-) -> Iterator[StartServer]:
-    """Start servers over copies of the miniatures; all end with the test."""
+def server_over() -> Iterator[StartServer]:
+    """Start servers over given sources; all end with the test."""
     servers: list[Server] = []
 
-    def start(**config: object) -> Server:
-        sources = []
-        for name, folder in (("chat", chat_folder), ("embed", embed_folder)):
-            copy = tmp_path / str(len(servers)) / name
-            shutil.copytree(folder, copy)
-            sources.append(source_of(name, copy))
-        servers.append(Server(ServeConfig(**({"engine": ENGINE} | config)), sources))
+    def start(sources: list[ModelSource], **config: object) -> Server:
+        servers.append(Server(ServeConfig(**({"port": 0, "engine": ENGINE} | config)), sources))
         return servers[-1]
 
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def start_server(
+    chat_folder: Path,
+    embed_folder: Path,
+    source_of: Callable[[str, Path], ModelSource],
+    server_over: StartServer,
+    tmp_path: Path,
+) -> StartServer:
+    """Start a server over copies of the miniatures."""
+
+    def start(**config: object) -> Server:
+        sources = []
+        for name, folder in (("chat", chat_folder), ("embed", embed_folder)):
+            shutil.copytree(folder, tmp_path / name)
+            sources.append(source_of(name, tmp_path / name))
+        return server_over(sources, **config)
+
+    return start

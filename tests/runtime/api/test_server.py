@@ -335,6 +335,7 @@ def test_no_answer_without_evidence(start_server: StartServer) -> None:
     _ask(client)
     server.sink.error = OSError(28, "No space left on device")
     _ask(client)  # its own entry is the first that cannot be written
+    _wait(lambda: _raw(server, "/health")[0] == 503)
     with pytest.raises(openai.InternalServerError, match="No space left"):
         _ask(client)
     status, _, body = _raw(server, "/health")

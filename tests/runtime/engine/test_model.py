@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sealift.runtime.engine.errors import ContextLengthError, ModelIntegrityError, PromptError
+from sealift.runtime.engine.errors import (
+    ContextLengthError,
+    LoadError,
+    ModelIntegrityError,
+    PromptError,
+)
 from sealift.runtime.engine.generator import Generator
 from sealift.runtime.engine.model import ChatModel, EmbedModel, load_model
 from sealift.runtime.engine.request import ChatMessage, Delta, Embed, Generate, SamplingParams
@@ -238,3 +243,32 @@ def test_a_folder_that_differs_from_the_statement_is_refused(
     damage(folder / "cpu-fp32")
     with pytest.raises(ModelIntegrityError, match=message):
         load_model(source, SETTINGS, now=datetime.now)
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/hostname", "link.bin"])
+def test_weights_outside_the_folder_do_not_load(location: str, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    from sealift.runtime.engine.session import open_session
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret.bin").write_bytes(bytes(16))
+    (folder / "link.bin").symlink_to("../secret.bin")
+    weight = TensorProto(
+        name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL
+    )
+    weight.external_data.add(key="location", value=location)
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xy"]
+    node = helper.make_node("Add", ["x", "w"], ["y"])
+    graph = helper.make_graph([node], "g", values[:1], values[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    with pytest.raises(LoadError, match="refuses the graph"):
+        open_session(model.SerializeToString(), folder, threads=1)
+
+
+def test_what_is_no_graph_does_not_load(tmp_path: Path) -> None:
+    from sealift.runtime.engine.session import open_session
+
+    with pytest.raises(LoadError, match="refuses the graph"):
+        open_session(b"not a graph", tmp_path, threads=1)

@@ -63,9 +63,9 @@ def generator(slots: int, *, queue: int = 100, chunk: int = 2, alone: int = 4) -
 
 def test_a_full_queue_refuses() -> None:
     scheduler = Scheduler(slots=1, queue_limit=2, chunk=2, chunk_alone=2)
-    scheduler.submit(sequence(1))
-    scheduler.submit(sequence(2))
-    with pytest.raises(QueueFullError, match="2 requests are waiting"):
+    for id in range(3):  # one for the slot that is free, two that wait
+        scheduler.submit(sequence(id))
+    with pytest.raises(QueueFullError, match="1 requests at a time, 3 are here"):
         scheduler.submit(sequence(3))
 
 
