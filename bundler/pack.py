@@ -73,8 +73,12 @@ def pack(
     progress: Progress | None = None,
     *,
     workers: int | None = None,
+    part_bytes: int = LIMITS.part_bytes,
 ) -> Packed:
     """Write every file below `files` as parts to `out/blobs/sha256/`.
+
+    Args:
+        part_bytes: largest part; whole pages let a reader write past the page cache.
 
     Raises:
         PackError: a link or special file, no file at all, or a file that changed meanwhile.
@@ -83,7 +87,7 @@ def pack(
     """
     blobs = out / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
-    slices = _slices(files)
+    slices = _slices(files, part_bytes)
     total = sum(piece.length for piece in slices)
     with (progress or QuietProgress()).step("pack", total) as advance:
         parts, digests = _write_all(slices, blobs, workers or _default_workers(), advance)
@@ -102,14 +106,14 @@ def _default_workers() -> int:
     return min(_WORKERS_MAX, os.cpu_count() or 1)
 
 
-def _slices(root: Path) -> list[Slice]:
+def _slices(root: Path, part_bytes: int) -> list[Slice]:
     sizes = dict(_regular_files(root))
     if not sizes:
         raise PackError(f"{root}: expected files to pack, found none")
     check_paths(sizes)
     # Names that sort alike everywhere; small files first.
     order = sorted(sizes, key=lambda file: (sizes[file] > _SMALL_FILE_BYTES, PurePosixPath(file)))
-    return [piece for file in order for piece in _split(root / file, file, sizes[file])]
+    return [piece for file in order for piece in _split(root / file, file, sizes[file], part_bytes)]
 
 
 def _regular_files(root: Path) -> Iterator[tuple[str, int]]:
@@ -127,11 +131,11 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _split(path: Path, file: str, size: int) -> Iterator[Slice]:
-    count = max(1, -(-size // LIMITS.part_bytes))
+def _split(path: Path, file: str, size: int, part_bytes: int) -> Iterator[Slice]:
+    count = max(1, -(-size // part_bytes))
     for index in range(count):
-        offset = index * LIMITS.part_bytes
-        length = min(LIMITS.part_bytes, size - offset)
+        offset = index * part_bytes
+        length = min(part_bytes, size - offset)
         yield Slice(path=path, file=file, offset=offset, length=length, index=index, count=count)
 
 

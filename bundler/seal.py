@@ -19,6 +19,7 @@ from sealift.keys.trust_root import TrustRoot
 from sealift.keys.verify import VerifiedBundle, verify_attestation, verify_bundle, verify_seal
 from sealift.manifests.digest import Digest
 from sealift.manifests.layout import render
+from sealift.manifests.limits import LIMITS
 from sealift.manifests.oci import blob_path
 from sealift.manifests.statement import (
     PAYLOAD_TYPE,
@@ -40,6 +41,7 @@ def write_bundle(
     progress: Progress | None = None,
     *,
     workers: int | None = None,
+    part_bytes: int = LIMITS.part_bytes,
 ) -> VerifiedBundle:
     """Pack and seal a folder of files; on any failure `out` is as it was.
 
@@ -48,7 +50,7 @@ def write_bundle(
         PackError, ManifestError, OSError: as `pack` says.
     """
     with new_folder(out) as folder:
-        packed = pack(files, meta, folder, progress, workers=workers)
+        packed = pack(files, meta, folder, progress, workers=workers, part_bytes=part_bytes)
         return seal(packed, meta, statements, signer, folder)
 
 
