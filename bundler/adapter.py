@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from sealift.bundler.errors import AdapterError
+from sealift.bundler.libraries import advice_ignored
 from sealift.bundler.source import SourceTree
 
 __all__ = ["merge_adapter"]
@@ -47,7 +48,9 @@ def _merge_weights(model: Path, adapter: Path, out: Path) -> None:
     architecture = transformers.AutoConfig.from_pretrained(str(model)).architectures[0]
     base = getattr(transformers, architecture).from_pretrained(str(model), dtype=torch.float32)
     try:
-        merged = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload(safe_merge=True)
+        with advice_ignored():
+            adapted = PeftModel.from_pretrained(base, str(adapter))
+            merged = adapted.merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError, KeyError) as error:
         raise AdapterError(
             f"adapter: does not fit {architecture}: {str(error).splitlines()[0]}",

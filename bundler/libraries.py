@@ -6,10 +6,13 @@ screen), and nothing they load may come from anywhere but the folder we checked.
 
 import logging
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sealift.manifests.telemetry import disable_telemetry
 
-__all__ = ["quieten_libraries", "suit_threads"]
+__all__ = ["advice_ignored", "quieten_libraries", "suit_threads"]
 
 # Below this, torch's threads cost more in meetings than they save in work: on a busy two-core host
 # a 1.4 M parameter model answered 25 times faster on one.
@@ -38,6 +41,14 @@ def quieten_libraries() -> None:
     transformers_logging.disable_progress_bar()
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@contextmanager
+def advice_ignored() -> Iterator[None]:
+    """Keep the libraries' advice to each other (deprecations) off the user's screen."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def suit_threads(parameters: int) -> None:

@@ -7,7 +7,6 @@ same torch module is the reference that the graph is measured against.
 
 import inspect
 import json
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sealift.bundler.errors import ExportError
 from sealift.bundler.export.graph_file import load_model, save_model
 from sealift.bundler.export.pooling import Pooling, read_pooling
-from sealift.bundler.libraries import suit_threads
+from sealift.bundler.libraries import advice_ignored, suit_threads
 from sealift.bundler.plan import VariantPlan
 from sealift.bundler.quantize import quantize_embedding, quantize_matmuls, store_as_half
 from sealift.manifests.recipe import Precision, Task
@@ -55,13 +54,14 @@ def load_encoder(source: Path, task: Task) -> Encoder:
     from optimum.exporters.tasks import TasksManager
 
     try:
-        model = TasksManager.get_model_from_task(
-            _HUB_TASKS[task],
-            str(source),
-            framework="pt",
-            library_name="transformers",
-            dtype="float32",
-        )
+        with advice_ignored():
+            model = TasksManager.get_model_from_task(
+                _HUB_TASKS[task],
+                str(source),
+                framework="pt",
+                library_name="transformers",
+                dtype="float32",
+            )
     except (OSError, ValueError, KeyError) as error:
         raise ExportError(f"{source.name}: cannot be loaded: {error}") from error
     suit_threads(model.num_parameters())
@@ -92,8 +92,7 @@ def export_encoder(encoder: Encoder, path: Path) -> None:
     }
     axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's advice to itself
+        with advice_ignored():
             program = torch.onnx.export(
                 encoder.module,
                 kwargs={name: example[name] for name in encoder.inputs},

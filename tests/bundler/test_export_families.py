@@ -51,7 +51,7 @@ def test_decoder_gives_the_tokens_of_torch(family: str, tmp_path: Path) -> None:
         wanted = reference.generate([prompt], new_tokens=NEW_TOKENS, eos=frozenset())
         assert found == wanted, f"prompt of {length} tokens"
         said.update(found[0])
-    assert len(said) > len(LENGTHS), "the miniature repeats itself: it would prove nothing"
+    assert len(said) > 8, "the miniature repeats itself: it would prove nothing"
 
 
 @pytest.mark.parametrize("family", ENCODERS)
