@@ -1,8 +1,8 @@
 """The whole path on real models, as a short transcript: `make demo`.
 
-Builds the demo chat model (int4) and all-MiniLM-L6-v2 (int8), seals both, imports them into a fresh
-home, serves them on loopback, asks through the official `openai` client, proves the state, and shows
-that a copy with one changed byte is refused. Everything lands in `.demo/`, made anew each time.
+Builds the demo chat model (int4) and all-MiniLM-L6-v2 (int8), seals both, imports them into a
+fresh home, serves them on loopback, asks through the official `openai` client, proves the state,
+and shows that a copy with one changed byte is refused. All of it lands in `.demo/`, made anew.
 """
 
 import os
