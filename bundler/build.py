@@ -23,7 +23,7 @@ from pathlib import Path
 from sealift.bundler.adapter import merge_adapter
 from sealift.bundler.errors import BundlerError, SourceError
 from sealift.bundler.facts import ModelFacts, read_facts
-from sealift.bundler.libraries import quieten_libraries
+from sealift.bundler.libraries import hub_closed, quieten_libraries
 from sealift.bundler.plan import plan_variants
 from sealift.bundler.progress import Progress
 from sealift.bundler.record import (
@@ -32,6 +32,7 @@ from sealift.bundler.record import (
     ExportRecord,
     FileRecord,
     SourceRecord,
+    VariantRecord,
 )
 from sealift.bundler.source import SourceTree, read_tree, recheck, resolve_source
 from sealift.bundler.staging import copy_papers, stage
@@ -106,15 +107,10 @@ def _export(
     facts = _facts(inputs.model.root)
     plans = plan_variants(recipe, facts)
     quieten_libraries()
-    model = work / "model"
-    model.mkdir()
-    if inputs.adapter is None:
-        stage(inputs.model, model)
-    else:
-        with log.step("merge adapter"):
-            merge_adapter(inputs.model, inputs.adapter, model)
     files.mkdir(parents=True)
-    variants = build_variants(recipe, recipe_dir, plans, facts, model, files, log)
+    with hub_closed():
+        model = _prepare_model(inputs, work / "model", log)
+        variants = build_variants(recipe, recipe_dir, plans, facts, model, files, log)
     copy_papers(model, files)
     packaged = [
         PackageVariant(
@@ -124,9 +120,29 @@ def _export(
     ]
     manifest = package_manifest(recipe.name, recipe.version, packaged)
     (files / PACKAGE_FILE).write_bytes(manifest)
-    recheck(inputs.model)
-    if inputs.adapter is not None:
-        recheck(inputs.adapter)
+    for tree in (inputs.model, inputs.adapter):
+        if tree is not None:
+            recheck(tree)
+    return _record(recipe, facts, inputs, log, variants)
+
+
+def _prepare_model(inputs: _Inputs, out: Path, log: StepLog) -> Path:
+    out.mkdir()
+    if inputs.adapter is None:
+        stage(inputs.model, out)
+        return out
+    with log.step("merge adapter"):
+        merge_adapter(inputs.model, inputs.adapter, out)
+    return out
+
+
+def _record(
+    recipe: Recipe,
+    facts: ModelFacts,
+    inputs: _Inputs,
+    log: StepLog,
+    variants: tuple[VariantRecord, ...],
+) -> ExportRecord:
     return ExportRecord(
         name=recipe.name,
         version=recipe.version,

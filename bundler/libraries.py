@@ -1,7 +1,7 @@
 """Settings of other people's libraries that a build depends on, in one place.
 
 Their telemetry is off, their own progress bars and advice are silent (ours are the ones on the
-screen), and nothing they load may come from anywhere but the folder we checked.
+screen), and while the hub is closed nothing can be loaded but from the folder we checked.
 """
 
 import logging
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from sealift.manifests.telemetry import disable_telemetry
 
-__all__ = ["advice_ignored", "quieten_libraries", "suit_threads"]
+__all__ = ["advice_ignored", "hub_closed", "quieten_libraries", "suit_threads"]
 
 # Below this, torch's threads cost more in meetings than they save in work: on a busy two-core host
 # a 1.4 M parameter model answered 25 times faster on one.
@@ -49,6 +49,19 @@ def advice_ignored() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def hub_closed() -> Iterator[None]:
+    """Let no library ask the hub for anything: all that a build needs was fetched and checked."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def suit_threads(parameters: int) -> None:

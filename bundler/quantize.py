@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-__all__ = ["quantize_embedding", "quantize_matmuls", "store_as_half"]
+__all__ = ["has_plain_embedding", "quantize_embedding", "quantize_matmuls", "store_as_half"]
 
 _BITS = {Precision.INT4: 4, Precision.INT8: 8}
 _ACCURACY_LEVEL = 4
 _CONTRIB = "com.microsoft"
 # Tables of a few rows (token types) are not worth a kernel.
 _TABLE_ROWS_MIN = 1000
+_STRIPE_ROWS = 16384
 # Biases, norms and rotation caches are small and sensitive: they stay in single precision.
 _HALF_BYTES_MIN = 4096
 
@@ -62,16 +63,19 @@ def quantize_embedding(model: "onnx.ModelProto", *, block_size: int) -> None:
     """
     graph = model.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
-    for gather in [node for node in graph.node if node.op_type == "Gather"]:
-        table = tensors.get(gather.input[0])
-        if table is None or len(table.dims) != 2 or table.dims[0] < _TABLE_ROWS_MIN:
-            continue
-        if table.dims[1] % block_size or any(a.name == "axis" and a.i for a in gather.attribute):
+    for gather in _table_gathers(graph):
+        table = tensors[gather.input[0]]
+        if table.dims[1] % block_size:
             continue
         packed, scales = _tied_head(graph, table) or _quantized_table(graph, table, block_size)
         _gather_blocks(graph, gather, packed, scales, block_size)
         _drop_unused(graph, table.name)
     _use_contrib(model)
+
+
+def has_plain_embedding(model: "onnx.ModelProto") -> bool:
+    """Whether the graph reads an embedding table that is not quantized; weights may be absent."""
+    return bool(_table_gathers(model.graph))
 
 
 def store_as_half(model: "onnx.ModelProto") -> None:
@@ -101,6 +105,19 @@ def store_as_half(model: "onnx.ModelProto") -> None:
         tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
         cast = helper.make_node("Cast", [f"{name}.half"], [name], name=f"/half/{name}", to=1)
         graph.node.insert(0, cast)
+
+
+def _table_gathers(graph: "onnx.GraphProto") -> "list[onnx.NodeProto]":
+    """The nodes that look rows up in a large constant table."""
+    sizes = {tensor.name: tensor.dims for tensor in graph.initializer}
+    return [
+        node
+        for node in graph.node
+        if node.op_type == "Gather"
+        and len(sizes.get(node.input[0], ())) == 2
+        and sizes[node.input[0]][0] >= _TABLE_ROWS_MIN
+        and not any(a.name == "axis" and a.i for a in node.attribute)
+    ]
 
 
 def _tied_head(graph: "onnx.GraphProto", table: "onnx.TensorProto") -> tuple[str, str] | None:
@@ -143,10 +160,17 @@ def _blocks(table: "np.ndarray[Any, Any]", block_size: int) -> "tuple[Any, Any]"
     import numpy as np
 
     rows, columns = table.shape
-    blocks = table.reshape(rows, columns // block_size, block_size)
-    scales = np.maximum(np.abs(blocks).max(axis=2), np.finfo(np.float32).tiny) / 127
-    steps = np.rint(blocks / scales[:, :, None]).clip(-127, 127)
-    return (steps + 128).astype(np.uint8), scales.astype(np.float32)
+    packed = np.empty((rows, columns // block_size, block_size), np.uint8)
+    scales = np.empty(packed.shape[:2], np.float32)
+    # In stripes: a table of 250k words is a gigabyte, and each step below would copy it.
+    for start in range(0, rows, _STRIPE_ROWS):
+        stripe = slice(start, start + _STRIPE_ROWS)
+        blocks = table[stripe].reshape(-1, columns // block_size, block_size)
+        largest = np.abs(blocks).max(axis=2)
+        scales[stripe] = np.maximum(largest, np.finfo(np.float32).tiny) / 127
+        steps = np.rint(blocks / scales[stripe][:, :, None]).clip(-127, 127)
+        packed[stripe] = (steps + 128).astype(np.uint8)
+    return packed, scales
 
 
 def _gather_blocks(

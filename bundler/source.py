@@ -197,7 +197,9 @@ def _download(hub: str, revision: str) -> Path:
     try:
         # One quick question first: the download itself would retry for half a minute.
         info = HfApi().model_info(hub, revision=revision, timeout=_HUB_TIMEOUT_S)
-        wanted = [s.rfilename for s in info.siblings or () if is_allowed(s.rfilename)]
+        # `consolidated*` is Mistral's second copy of the same weights, in a form we do not read.
+        names = [sibling.rfilename for sibling in info.siblings or ()]
+        wanted = [n for n in names if is_allowed(n) and not n.startswith("consolidated")]
         return Path(snapshot_download(repo_id=hub, revision=revision, allow_patterns=wanted))
     except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError) as error:
         raise HubError(

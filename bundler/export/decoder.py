@@ -1,8 +1,8 @@
 """Decoder language models: the genai model builder in a child process, then our graph edits.
 
 The builder makes int4, int8 and fp32 graphs for a CPU. fp16 is its fp32 graph with the weights
-stored in half precision; int8 gets its embedding table quantized too, shared with the LM head where
-the model ties them.
+stored in half precision. The embedding table that the builder leaves in fp32 (2 GB of it in a large
+model) is quantized too: to int8, or shared with the LM head where the model ties them.
 """
 
 import os
@@ -16,7 +16,7 @@ from sealift.bundler.export.builder_process import PEAK_MARK
 from sealift.bundler.export.graph_file import load_graph, load_model, save_graph, save_model
 from sealift.bundler.export.serving_graph import SERVING_GRAPH, edit_for_serving
 from sealift.bundler.plan import VariantPlan
-from sealift.bundler.quantize import quantize_embedding, store_as_half
+from sealift.bundler.quantize import has_plain_embedding, quantize_embedding, store_as_half
 from sealift.manifests.recipe import Precision
 
 __all__ = ["Builder", "export_decoder"]
@@ -62,15 +62,17 @@ def export_decoder(
 
 def _finish_precision(path: Path, plan: VariantPlan) -> None:
     match plan.precision:
-        case Precision.INT8:
-            model = load_model(path)
-            quantize_embedding(model, block_size=plan.block_size)
-            save_model(model, path)
+        case Precision.INT4 | Precision.INT8:
+            # Tied int4 tables are shared with the LM head already: nothing to load or write.
+            if has_plain_embedding(load_graph(path)):
+                model = load_model(path)
+                quantize_embedding(model, block_size=plan.block_size)
+                save_model(model, path)
         case Precision.FP16:
             model = load_model(path)
             store_as_half(model)
             save_model(model, path)
-        case Precision.INT4 | Precision.FP32:
+        case Precision.FP32:
             pass  # the builder's own graph stays as it is
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sealift.bundler.errors import ExportError
-from sealift.bundler.export.graph_file import load_model, save_model
+from sealift.bundler.export.graph_file import load_model, save_model, save_program
 from sealift.bundler.export.pooling import Pooling, read_pooling
 from sealift.bundler.libraries import advice_ignored, suit_threads
 from sealift.bundler.plan import VariantPlan
@@ -107,7 +107,7 @@ def export_encoder(encoder: Encoder, path: Path) -> None:
         raise ExportError(f"torch.onnx: {str(error).splitlines()[0]}") from error
     if program is None:
         raise ExportError("torch.onnx: expected a program, got nothing")
-    save_model(program.model_proto, path)
+    save_program(program.model, path)
 
 
 def write_variant(fp32: Path, out: Path, plan: VariantPlan) -> None:

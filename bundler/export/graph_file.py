@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import onnx
+    import onnx_ir
 
-__all__ = ["DATA_SUFFIX", "load_graph", "load_model", "save_graph", "save_model", "strip_traces"]
+__all__ = [
+    "DATA_SUFFIX",
+    "load_graph",
+    "load_model",
+    "save_graph",
+    "save_model",
+    "save_program",
+    "strip_traces",
+]
 
 DATA_SUFFIX = ".data"
 
@@ -42,14 +51,15 @@ def save_model(model: "onnx.ModelProto", path: Path) -> None:
     import onnx_ir as ir
 
     strip_traces(model)
-    data = path.with_name(path.name + DATA_SUFFIX)
-    data.unlink(missing_ok=True)
-    ir.save(
-        ir.from_proto(model),
-        path,
-        external_data=data.name,
-        size_threshold_bytes=_EXTERNAL_FROM_BYTES,
-    )
+    _write(ir.from_proto(model), path)
+
+
+def save_program(program: "onnx_ir.Model", path: Path) -> None:
+    """Write what torch exported, as `save_model` does, without a second copy of its weights."""
+    _write(program, path)
+    model = load_graph(path)
+    strip_traces(model)
+    save_graph(model, path)
 
 
 def strip_traces(model: "onnx.ModelProto") -> None:
@@ -62,6 +72,14 @@ def strip_traces(model: "onnx.ModelProto") -> None:
         for node in function.node:
             _strip_node(node)
     _strip_graph(model.graph)
+
+
+def _write(model: "onnx_ir.Model", path: Path) -> None:
+    import onnx_ir as ir
+
+    data = path.with_name(path.name + DATA_SUFFIX)
+    data.unlink(missing_ok=True)
+    ir.save(model, path, external_data=data.name, size_threshold_bytes=_EXTERNAL_FROM_BYTES)
 
 
 def _strip_graph(graph: "onnx.GraphProto") -> None:
