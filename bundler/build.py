@@ -25,7 +25,6 @@ from sealift.bundler.errors import BundlerError, SourceError
 from sealift.bundler.facts import ModelFacts, read_facts
 from sealift.bundler.libraries import hub_closed, quieten_libraries
 from sealift.bundler.plan import plan_variants
-from sealift.bundler.progress import Progress
 from sealift.bundler.record import (
     EXPORT_FILE,
     FILES_FOLDER,
@@ -41,6 +40,7 @@ from sealift.bundler.variants import build_variants
 from sealift.manifests import strict_json
 from sealift.manifests.digest import Digest
 from sealift.manifests.package import PACKAGE_FILE, PackageVariant, package_manifest
+from sealift.manifests.progress import Progress
 from sealift.manifests.recipe import Recipe
 
 __all__ = ["export_bundle"]

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from sealift.bundler.output import PackError
 from sealift.bundler.part_writer import PartWriter, Slice
-from sealift.bundler.progress import Advance, Progress, QuietProgress
 from sealift.manifests.bundle import Manifest
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.names import check_paths
 from sealift.manifests.part import Part
+from sealift.manifests.progress import Advance, Progress, QuietProgress
 from sealift.manifests.recipe import Task
 from sealift.manifests.statement import FileDigest
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from sealift.bundler.attest import Attestation
 from sealift.bundler.output import new_folder, write_file
 from sealift.bundler.pack import BundleMeta, Packed, pack
-from sealift.bundler.progress import Progress
 from sealift.keys import envelope
 from sealift.keys.signer import Signer
 from sealift.keys.trust_root import TrustRoot
@@ -21,6 +20,7 @@ from sealift.manifests.digest import Digest
 from sealift.manifests.layout import render
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.oci import blob_path
+from sealift.manifests.progress import Progress
 from sealift.manifests.statement import (
     PAYLOAD_TYPE,
     AttestationRef,

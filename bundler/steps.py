@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sealift.bundler.progress import Advance, Progress
 from sealift.bundler.record import StepRecord
+from sealift.manifests.progress import Advance, Progress
 
 __all__ = ["StepLog", "own_peak_bytes"]
 

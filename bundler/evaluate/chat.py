@@ -22,8 +22,8 @@ from sealift.bundler.evaluate.reference import TorchDecoder
 from sealift.bundler.evaluate.samples import Samples
 from sealift.bundler.evaluate.sessions import FullLogits, GreedyDecoder
 from sealift.bundler.export.serving_graph import SERVING_GRAPH
-from sealift.bundler.progress import Advance
 from sealift.bundler.tokenizer_files import CHAT_TEMPLATE_FILE, TOKENIZER_FILE
+from sealift.manifests.progress import Advance
 from sealift.manifests.serving import DecoderShape, ServingConfig
 
 __all__ = ["ChatEvaluation"]

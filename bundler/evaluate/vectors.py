@@ -14,8 +14,8 @@ from sealift.bundler.evaluate.metrics import cosines, order_agreement
 from sealift.bundler.evaluate.samples import Samples
 from sealift.bundler.evaluate.sessions import open_session
 from sealift.bundler.export.encoder import Encoder
-from sealift.bundler.progress import Advance
 from sealift.bundler.tokenizer_files import TOKENIZER_FILE
+from sealift.manifests.progress import Advance
 from sealift.manifests.recipe import Task
 from sealift.manifests.serving import ServingConfig
 

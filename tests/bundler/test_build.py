@@ -11,9 +11,9 @@ import pytest
 
 from sealift.bundler.build import export_bundle
 from sealift.bundler.errors import BundlerError, EvaluationError, ExportError, SourceError
-from sealift.bundler.progress import QuietProgress
 from sealift.bundler.record import ExportRecord
 from sealift.manifests.names import check_paths
+from sealift.manifests.progress import QuietProgress
 from sealift.manifests.recipe import Recipe
 from sealift.manifests.serving import ServingConfig
 from tests.bundler.conftest import write_recipe_text

@@ -11,9 +11,9 @@ from sealift.bundler.errors import ExportError, SourceError
 from sealift.bundler.export.pooling import Pooling, read_pooling
 from sealift.bundler.facts import read_facts
 from sealift.bundler.plan import Route, plan_variants
-from sealift.bundler.progress import PlainProgress, QuietProgress, progress_for
 from sealift.bundler.steps import StepLog
 from sealift.bundler.tokenizer_files import write_tokenizer
+from sealift.manifests.progress import PlainProgress, QuietProgress, progress_for
 from sealift.manifests.recipe import Recipe, Task
 from tests.bundler.conftest import write_recipe_text
 from tests.bundler.miniatures import CHAT_TEMPLATE, save_tokenizer

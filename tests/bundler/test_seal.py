@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from sealift.bundler.output import OutputError
-from sealift.bundler.progress import Advance
 from sealift.bundler.seal import write_bundle
 from sealift.keys.signer import generate
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.errors import Category
+from sealift.manifests.progress import Advance
 from sealift.runtime.importer.verifier import verify_medium
 from tests.sealed import PART_BYTES, STATEMENTS, make_files, meta, tree
 
