@@ -1,6 +1,5 @@
-"""Decisions before anything heavy starts: shapes, routes, pooling, progress and measured steps."""
+"""Decisions before anything heavy starts: shapes, routes, pooling and measured steps."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from sealift.bundler.facts import read_facts
 from sealift.bundler.plan import Route, plan_variants
 from sealift.bundler.steps import StepLog
 from sealift.bundler.tokenizer_files import write_tokenizer
-from sealift.manifests.progress import PlainProgress, QuietProgress, progress_for
+from sealift.manifests.progress import QuietProgress
 from sealift.manifests.recipe import Recipe, Task
 from tests.bundler.conftest import write_recipe_text
 from tests.bundler.miniatures import CHAT_TEMPLATE, save_tokenizer
@@ -236,15 +235,3 @@ def test_a_childs_peak_counts() -> None:
     with log.step("child"):
         log.note_child_peak(1 << 50)
     assert log.records[0].peak_bytes == 1 << 50
-
-
-def test_plain_progress_is_two_lines_without_colour() -> None:
-    stream = io.StringIO()
-    progress = progress_for(stream)
-    assert isinstance(progress, PlainProgress)
-    with progress.step("export cpu-int4", total=3) as advance:
-        advance(3)
-    first, second = stream.getvalue().splitlines()
-    assert first == "export cpu-int4 ..."
-    assert second.startswith("export cpu-int4: done in ")
-    assert "\x1b" not in stream.getvalue()
