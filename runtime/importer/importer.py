@@ -28,7 +28,7 @@ from sealift.runtime.importer.errors import (
 )
 from sealift.runtime.importer.medium import CarriedBundle, read_medium
 from sealift.runtime.importer.medium_folder import MediumFolder
-from sealift.runtime.importer.pipeline import assemble
+from sealift.runtime.importer.pipeline import assemble, check_parts
 from sealift.runtime.importer.plan import ImportPlan, plan_import
 from sealift.runtime.importer.progress import Progress, QuietProgress
 from sealift.runtime.importer.staging import Staging, check_present
@@ -135,6 +135,7 @@ class _Job:
             state = self.store.state()
             if is_installed(state, fields):
                 medium.check_files(folder.listing(), [carried])
+                Staging.clear(self.store.home)
                 return self._result(carried, Outcome.ALREADY_INSTALLED, started)
             is_downgrade = self._admit(state, carried)
             medium.check_files(folder.listing(), [carried])  # 3
@@ -154,6 +155,7 @@ class _Job:
             _check_space(home, plan)  # 4
             with self.progress.step(f"import {carried.reference}", plan.read_bytes) as advance:
                 check_present(home, staging.folder, plan)
+                check_parts(folder, plan.spare, advance)
                 assemble(folder, plan.files, staging.folder, advance)  # 5
             staged = Staged(
                 bundle=carried.bundle,

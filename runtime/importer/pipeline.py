@@ -28,7 +28,7 @@ from sealift.runtime.importer.staged_file import StagedFile
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["assemble", "default_workers", "hash_parts"]
+__all__ = ["assemble", "check_parts", "default_workers"]
 
 _WORKERS_MAX = 3
 _HASH_STEP_BYTES = 1 << 20
@@ -78,12 +78,13 @@ def assemble(
             target.close()
 
 
-def hash_parts(
+def check_parts(
     folder: MediumFolder, parts: Sequence[Part], advance: Advance, *, workers: int | None = None
-) -> list[MediumError]:
-    """Compare every part's blob with its digest and return what is wrong.
+) -> None:
+    """Compare every part's blob with its digest; nothing is decoded or written.
 
     Raises:
+        MediumError: the first that is wrong; the hint names more.
         MediumReadError: the device failed.
     """
     wrong: list[MediumError] = []
@@ -102,7 +103,19 @@ def hash_parts(
                 task.result()
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
-    return sorted(wrong, key=lambda error: error.path)
+    if wrong:
+        raise _first(wrong)
+
+
+def _first(wrong: list[MediumError]) -> MediumError:
+    first, *others = sorted(wrong, key=lambda error: error.path)
+    if not others:
+        return first
+    return MediumError(
+        first.path,
+        first.message.removeprefix(f"{first.path}: "),
+        hint=f"{len(wrong)} files are wrong, also {', '.join(error.path for error in others[:3])}",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,16 +28,19 @@ class ImportPlan:
     """Files to assemble, in the order of the manifest, and files that are here already.
 
     Attributes:
-        present: SHA-256 and size of each file that need not be read from the medium.
+        present: SHA-256 and size of each file that is here already.
+        spare: parts that are not needed; their bytes are checked all the same.
     """
 
     files: tuple[FilePlan, ...]
     present: tuple[tuple[str, int], ...]
+    spare: tuple[Part, ...]
 
     @property
     def read_bytes(self) -> int:
         """Bytes to read from the medium."""
-        return sum(part.blob_bytes for file in self.files for part in file.parts)
+        needed = sum(part.blob_bytes for file in self.files for part in file.parts)
+        return needed + sum(part.blob_bytes for part in self.spare)
 
     @property
     def space_bytes(self) -> int:
@@ -63,15 +66,20 @@ def plan_import(bundle: VerifiedBundle, held: Set[str]) -> ImportPlan:
         parts.setdefault(part.file, []).append(part)
     files: dict[str, FilePlan] = {}
     present: dict[str, int] = {}
+    spare: dict[str, Part] = {}
     for path, pieces in parts.items():
-        sha256 = digests[path]
+        sha256, size = digests[path], sizes[path]
+        if sha256 in held or sha256 in files:
+            spare.update({part.blob.hex: part for part in pieces})
         if sha256 in held:
-            present[sha256] = sizes[path]
+            present[sha256] = size
         elif sha256 not in files:
-            files[sha256] = FilePlan(
-                path=path, sha256=sha256, size_bytes=sizes[path], parts=tuple(pieces)
-            )
-    return ImportPlan(files=tuple(files.values()), present=tuple(sorted(present.items())))
+            files[sha256] = FilePlan(path=path, sha256=sha256, size_bytes=size, parts=tuple(pieces))
+    return ImportPlan(
+        files=tuple(files.values()),
+        present=tuple(sorted(present.items())),
+        spare=tuple(spare.values()),
+    )
 
 
 def _check_sizes(files: Iterable[tuple[str, int, str]]) -> None:

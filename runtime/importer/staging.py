@@ -49,6 +49,13 @@ class Staging:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    @staticmethod
+    def clear(home: Path) -> None:
+        """Remove what killed imports left, unless an import is running."""
+        with change.try_exclusive(home / _LOCK) as held:
+            if held:
+                _remove_folders(home / paths.STAGING)
+
     def held(self) -> frozenset[str]:
         """Return the SHA-256 of every file that is here already, finished."""
         folders = (self.folder, self._home / paths.BLOBS)
@@ -79,12 +86,16 @@ def check_present(home: Path, folder: Path, plan: ImportPlan) -> None:
 
 def _clean(folder: Path) -> None:
     """Remove what other imports left, and unfinished files of this one."""
+    _remove_folders(folder.parent, keep=folder.name)
     folder.mkdir(exist_ok=True)
-    for other in folder.parent.iterdir():
-        if other.is_dir() and not other.is_symlink() and other != folder:
-            shutil.rmtree(other, ignore_errors=True)
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         elif len(path.name) != _SHA256_CHARS:
             path.unlink()
+
+
+def _remove_folders(staging: Path, *, keep: str = "") -> None:
+    for path in staging.iterdir():
+        if path.name != keep and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)

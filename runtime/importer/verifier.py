@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealift.keys.trust_root import TrustRoot
-from sealift.runtime.importer.errors import MediumError
 from sealift.runtime.importer.medium import CarriedBundle, read_medium
 from sealift.runtime.importer.medium_folder import MediumFolder
-from sealift.runtime.importer.pipeline import hash_parts
+from sealift.runtime.importer.pipeline import check_parts
 from sealift.runtime.importer.progress import Progress, QuietProgress
 
 __all__ = ["VerifyReport", "verify_medium"]
@@ -49,9 +48,7 @@ def verify_medium(path: Path, trust: TrustRoot, progress: Progress | None = None
         }
         total = sum(part.blob_bytes for part in parts.values())
         with (progress or QuietProgress()).step("verify", total) as advance:
-            wrong = hash_parts(folder, list(parts.values()), advance)
-    if wrong:
-        raise _first(wrong)
+            check_parts(folder, list(parts.values()), advance)
     return VerifyReport(
         bundles=medium.bundles,
         files=len(listing),
@@ -59,13 +56,3 @@ def verify_medium(path: Path, trust: TrustRoot, progress: Progress | None = None
         read_bytes=total,
         seconds=time.monotonic() - started,
     )
-
-
-def _first(wrong: list[MediumError]) -> MediumError:
-    if len(wrong) == 1:
-        return wrong[0]
-    others = ", ".join(error.path for error in wrong[1:4])
-    return MediumError(
-        wrong[0].path, wrong[0].message.removeprefix(f"{wrong[0].path}: "),
-        hint=f"{len(wrong)} files are wrong, also {others}",
-    )  # fmt: skip

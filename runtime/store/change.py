@@ -134,6 +134,9 @@ def mend(home: Path, state: StoreState) -> None:
     except OSError as error:
         raise StoreError(f"{paths.INTENT}: {error}") from error
     intent = Intent.parse(data)
+    # Trees that were being linked: they hold on to blobs. Who links holds the home, as we do now.
+    for tree in (home / paths.STAGING).glob("*/tree"):
+        shutil.rmtree(tree, ignore_errors=True)
     for name, version in intent.models:
         if state.find(name, version) is None:
             drop_model(home, name, version)
