@@ -76,7 +76,9 @@ class Manifest:
         if not 0 < len(self.parts) <= LIMITS.parts:
             raise ManifestError(f"parts: expected 1 to {LIMITS.parts}, got {len(self.parts)}")
         _check_cover(self.parts)
-        check_paths(dict.fromkeys([*(p.file for p in self.parts), *(p.member for p in self.parts)]))
+        # Stock tools restore members under their names: none may meet another file's.
+        members = (part.member for part in self.parts if part.count > 1)
+        check_paths([*dict.fromkeys(part.file for part in self.parts), *members])
 
     @property
     def files(self) -> dict[str, int]:
