@@ -62,3 +62,23 @@ def test_help_imports_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def test_the_air_gapped_side_imports_without_any_build_library() -> None:
+    code = (
+        "import importlib, pkgutil, sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('torch', 'transformers', 'optimum', 'onnx',\n"
+        "                                  'onnxruntime_genai', 'huggingface_hub'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "for room in ('manifests', 'keys', 'runtime', 'cli'):\n"
+        "    package = importlib.import_module(f'sealift.{room}')\n"
+        "    for module in pkgutil.walk_packages(package.__path__, f'sealift.{room}.'):\n"
+        "        importlib.import_module(module.name)\n"
+        "        print(module.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "sealift.runtime.engine.worker" in done.stdout
