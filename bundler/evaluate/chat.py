@@ -33,7 +33,8 @@ Answer = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bounds:
-    new_tokens: int = 96
+    new_tokens: int = 64
+    new_tokens_most: int = 256
     prompt_tokens: int = 1024
     rows: int = 64
     cache_bytes: int = 512 << 20
@@ -72,7 +73,10 @@ class ChatEvaluation:
         self._tokens = tokens
         longest = min(_BOUNDS.prompt_tokens, config.max_length // 2)
         self._prompts = [tokens.chat(prompt.text)[-longest:] for prompt in samples.prompts]
-        self._room = min(config.max_length, max(map(len, self._prompts)) + _BOUNDS.new_tokens)
+        answers = (tokens.count(p.answer) for p in samples.prompts if p.answer is not None)
+        # Room for every expected answer and its end token, within reason.
+        self._new_tokens = min(max(_BOUNDS.new_tokens, *answers, 0), _BOUNDS.new_tokens_most)
+        self._room = min(config.max_length, max(map(len, self._prompts)) + self._new_tokens)
         self._shape = _shape(config)
         self._rows = _rows(self._shape, self._room)
         self._windows = tokens.windows(samples.text)
@@ -113,7 +117,7 @@ class ChatEvaluation:
         for batch in _equal_lengths(self._prompts, self._rows):
             rows = [self._prompts[index] for index in batch]
             room = self._room - len(rows[0])
-            limit = min(_BOUNDS.new_tokens, room)
+            limit = min(self._new_tokens, room)
             found = generator.generate(rows, new_tokens=limit, eos=self._eos)
             answers.update(zip(batch, found, strict=True))
             advance(len(batch))
@@ -191,6 +195,10 @@ class _Tokens:
         size = _BOUNDS.window_tokens
         cut = (marks + ids[start : start + size] for start in range(0, len(ids), size))
         return [window for window in cut if len(window) > 1]
+
+    def count(self, text: str) -> int:
+        """How many tokens an answer takes, its end token included."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids) + 1
 
     def text(self, ids: Answer) -> str:
         """An answer as text, without special tokens."""
