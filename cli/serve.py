@@ -49,6 +49,7 @@ def command(
     process of its own, without a network.
     """  # fmt: skip
     from sealift.runtime.api import ServeConfig, read_api_keys, run
+    from sealift.runtime.audit.entry import Event, Field, Kind
     from sealift.runtime.engine.settings import EngineSettings
     from sealift.runtime.engine.store_catalogue import StoreCatalogue
 
@@ -59,7 +60,8 @@ def command(
         engine=EngineSettings(slots=slots, threads=threads, context_length=context),
     )
     store = open_store(home)
-    store.log.record("serve.start", host=host, port=port, keys=len(config.api_keys))
+    where: dict[str, Field] = {"host": host, "port": port, "api_keys": len(config.api_keys)}
+    store.log.append(Event(kind=Kind.SERVE_START, fields=where))
     try:
         run(
             config,
@@ -68,4 +70,4 @@ def command(
             on_ready=lambda url: talk(f"serving {len(store.models())} model(s) on {url}/v1"),
         )
     finally:
-        store.log.record("serve.stop", host=host, port=port)
+        store.log.append(Event(kind=Kind.SERVE_STOP, fields=where))

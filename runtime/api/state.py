@@ -12,6 +12,7 @@ from sealift.manifests.errors import SealiftError
 from sealift.manifests.recipe import Task
 from sealift.runtime.api.config import ApiLimits, ServeConfig
 from sealift.runtime.api.errors import BadRequestError, DeadlineError, MediaTypeError
+from sealift.runtime.audit.entry import Kind
 from sealift.runtime.engine.audit_queue import AuditQueue
 from sealift.runtime.engine.client import WorkerClient
 from sealift.runtime.engine.errors import TaskMismatchError
@@ -157,7 +158,7 @@ class Answering:
 
     def _record(self) -> None:
         self.state.audit.put(
-            "request",
+            Kind.REQUEST,
             model=self.entry.label,
             digest=self.entry.digest,
             endpoint=self.endpoint,

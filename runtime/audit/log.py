@@ -108,18 +108,6 @@ class AuditLog:
                 self._write(events)
             return self._head(self._tree)
 
-    def record(self, kind: str, **fields: Field) -> None:
-        """Append one event, given by its kind's word.
-
-        Raises:
-            AuditError: as `open`, or no such kind.
-        """
-        try:
-            event = Event(kind=Kind(kind), fields=fields)
-        except ValueError as error:
-            raise ManifestError(f"log entry: no such kind: {kind!r}") from error
-        self.append(event)
-
     def lines(self, start_bytes: int = 0) -> Iterator[bytes]:
         """Give the checked lines from an offset (an earlier `size_bytes`) on."""
         end = self._bytes

@@ -1,22 +1,24 @@
 """Write audit events without holding up the event loop, and without losing one in silence.
 
-Events are appended in order by one thread at a time. While the log cannot be written, `ready`
-raises: a server that cannot leave evidence gives no answers. What could not be written is kept and
-tried again.
+Events are appended in order by one thread at a time; those that arrive while it writes go to the
+disk together, so that a busy server does not pay for one flush a request. While the log cannot be
+written, `ready` raises: a server that cannot leave evidence gives no answers. What could not be
+written is kept and tried again.
 """
 
 import asyncio
 import logging
 from collections import deque
+from itertools import islice
 from typing import Protocol
 
 from sealift.manifests.errors import SealiftError
+from sealift.runtime.audit.entry import Event, Field, Kind
 from sealift.runtime.engine.errors import AuditUnavailableError
 
-__all__ = ["AuditField", "AuditQueue", "AuditSink"]
+__all__ = ["AuditQueue", "AuditSink"]
 
-AuditField = str | int | float | bool | None
-_Event = tuple[str, dict[str, AuditField]]
+_BATCH_MAX = 1000
 _PENDING_MAX = 10_000
 _logger = logging.getLogger(__name__)
 
@@ -24,11 +26,11 @@ _logger = logging.getLogger(__name__)
 class AuditSink(Protocol):
     """Where events go; blocking."""
 
-    def record(self, kind: str, **fields: AuditField) -> None:
-        """Append one event durably.
+    def append(self, *events: Event) -> object:
+        """Append events durably, all or none.
 
         Raises:
-            SealiftError, OSError: it is not in the log.
+            SealiftError, OSError: they are not in the log.
         """
         ...
 
@@ -38,7 +40,7 @@ class AuditQueue:
 
     def __init__(self, sink: AuditSink) -> None:
         self._sink = sink
-        self._pending: deque[_Event] = deque()
+        self._pending: deque[Event] = deque()
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._is_failing = False
@@ -55,7 +57,7 @@ class AuditQueue:
             await asyncio.wait([self._writing])
         await self._write_all()
 
-    def put(self, kind: str, **fields: AuditField) -> None:
+    def put(self, kind: Kind, **fields: Field) -> None:
         """Queue an event.
 
         Raises:
@@ -63,10 +65,10 @@ class AuditQueue:
         """
         if len(self._pending) >= _PENDING_MAX:
             raise AuditUnavailableError("audit log: too many events wait to be written")
-        self._pending.append((kind, fields))
+        self._pending.append(Event(kind=kind, fields=fields))
         self._wake.set()
 
-    async def record(self, kind: str, **fields: AuditField) -> None:
+    async def record(self, kind: Kind, **fields: Field) -> None:
         """Queue an event and wait until it is in the log.
 
         Raises:
@@ -101,9 +103,10 @@ class AuditQueue:
     def _write(self) -> None:
         try:
             while self._pending:
-                kind, fields = self._pending[0]
-                self._sink.record(kind, **fields)
-                self._pending.popleft()
+                batch = list(islice(self._pending, _BATCH_MAX))
+                self._sink.append(*batch)
+                for _ in batch:
+                    self._pending.popleft()
         except (OSError, SealiftError) as error:
             self._is_failing = True
             raise AuditUnavailableError(f"audit log: {error}") from error

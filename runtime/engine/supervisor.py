@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from sealift.manifests.errors import SealiftError
+from sealift.runtime.audit.entry import Kind
 from sealift.runtime.engine.audit_queue import AuditQueue
 from sealift.runtime.engine.client import WorkerClient
 from sealift.runtime.engine.errors import EngineError
@@ -20,6 +21,8 @@ __all__ = ["Supervisor"]
 
 # A model that was refused is hashed, and its refusal logged, at most this often.
 _REFUSAL_HOLDS_S = 1.0
+# An entry of the log has a size; a worker may say anything.
+_REASON_CHARS_MAX = 1000
 
 
 class Supervisor:
@@ -94,11 +97,11 @@ class Supervisor:
         except SealiftError as error:
             self._refused_at_s = time.monotonic()
             await self._audit.record(
-                "model.load_refused",
+                Kind.MODEL_LOAD_REFUSED,
                 model=self._label,
                 digest=self._digest,
                 code=error.code,
-                reason=error.message,
+                reason=error.message[:_REASON_CHARS_MAX],
             )
             raise
         try:
@@ -112,7 +115,7 @@ class Supervisor:
         loaded = worker.loaded
         if loaded is not None:
             await self._audit.record(
-                "model.load",
+                Kind.MODEL_LOAD,
                 model=self._label,
                 digest=self._digest,
                 variant=loaded.variant,

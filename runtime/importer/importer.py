@@ -18,6 +18,7 @@ from sealift.keys.public_key import PublicKey
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.digest import Digest
 from sealift.manifests.errors import SealiftError
+from sealift.manifests.progress import Progress, QuietProgress
 from sealift.manifests.recipe import Task
 from sealift.runtime.audit.entry import Event, Kind
 from sealift.runtime.audit.errors import AuditError
@@ -30,7 +31,6 @@ from sealift.runtime.importer.medium import CarriedBundle, read_medium
 from sealift.runtime.importer.medium_folder import MediumFolder
 from sealift.runtime.importer.pipeline import assemble, check_parts
 from sealift.runtime.importer.plan import ImportPlan, plan_import
-from sealift.runtime.importer.progress import Progress, QuietProgress
 from sealift.runtime.importer.staging import Staging, check_present
 from sealift.runtime.store.admission import admit, is_installed
 from sealift.runtime.store.installed import KEY_FILE, record_files

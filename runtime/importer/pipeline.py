@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 from sealift.manifests.digest import Digest
 from sealift.manifests.part import Part
+from sealift.manifests.progress import Advance
 from sealift.runtime.importer.errors import MediumError
 from sealift.runtime.importer.medium_folder import MediumFolder
 from sealift.runtime.importer.part_reader import CONTENT_START, BufferPool, hash_blob, load_part
 from sealift.runtime.importer.plan import FilePlan
-from sealift.runtime.importer.progress import Advance
 from sealift.runtime.importer.staged_file import StagedFile
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealift.keys.trust_root import TrustRoot
+from sealift.manifests.progress import Progress, QuietProgress
 from sealift.runtime.importer.medium import CarriedBundle, read_medium
 from sealift.runtime.importer.medium_folder import MediumFolder
 from sealift.runtime.importer.pipeline import check_parts
-from sealift.runtime.importer.progress import Progress, QuietProgress
 
 __all__ = ["VerifyReport", "verify_medium"]
 

@@ -14,7 +14,7 @@ from sealift.runtime.store.state import StoreState
 
 __all__ = ["BUILD_TIME", "CLOCK_SLACK", "admit", "is_installed"]
 
-BUILD_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+BUILD_TIME = datetime(2026, 11, 1, tzinfo=UTC)
 """No host that runs this code can be older; each release moves it."""
 
 CLOCK_SLACK = timedelta(hours=24)

@@ -14,7 +14,7 @@ from aiohttp import web
 from sealift.runtime.api import ServeConfig, make_app
 from sealift.runtime.api.server import make_runner
 from sealift.runtime.api.state import STATE, ApiState
-from sealift.runtime.engine.audit_queue import AuditField
+from sealift.runtime.audit.entry import Event, Field
 from sealift.runtime.engine.errors import ModelNotFoundError
 from sealift.runtime.engine.registry import CatalogueEntry
 from sealift.runtime.engine.settings import EngineSettings
@@ -47,13 +47,13 @@ class MemoryCatalogue:
 
 @dataclass
 class MemorySink:
-    events: list[tuple[str, dict[str, AuditField]]] = field(default_factory=list)
+    events: list[tuple[str, dict[str, Field]]] = field(default_factory=list)
     error: OSError | None = None
 
-    def record(self, kind: str, **fields: AuditField) -> None:
+    def append(self, *events: Event) -> None:
         if self.error is not None:
             raise self.error
-        self.events.append((kind, fields))
+        self.events += [(event.kind.value, event.fields) for event in events]
 
 
 class Server:

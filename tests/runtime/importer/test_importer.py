@@ -14,6 +14,7 @@ import pytest
 
 from sealift.keys.errors import UntrustedError
 from sealift.manifests.errors import Category
+from sealift.manifests.progress import Advance
 from sealift.runtime.audit.entry import Event, Kind
 from sealift.runtime.audit.log import AuditLog
 from sealift.runtime.importer import importer as importer_module
@@ -25,7 +26,6 @@ from sealift.runtime.importer.errors import (
     SpaceError,
 )
 from sealift.runtime.importer.importer import Outcome, import_bundle
-from sealift.runtime.importer.progress import Advance
 from sealift.runtime.importer.staging import Staging
 from sealift.runtime.store.audit_verify import audit_verify
 from sealift.runtime.store.errors import ClockError, StoreIntegrityError, VersionConflictError

@@ -10,10 +10,10 @@ from sealift.runtime.store.admission import BUILD_TIME, admit
 from sealift.runtime.store.errors import ClockError, DowngradeError
 from sealift.runtime.store.state import StoreState
 
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
+NOW = datetime(2027, 6, 1, tzinfo=UTC)
 
 
-def _fields(*, sequence: int = 1, created: str = "2026-05-01T00:00:00Z") -> SealFields:
+def _fields(*, sequence: int = 1, created: str = "2027-05-01T00:00:00Z") -> SealFields:
     return SealFields(
         manifest=f"sha256:{'a' * 64}", manifest_size=1, name="demo", version="1.0.0",
         task=Task.CHAT, sequence=sequence, created=created, audience=(), attestations=(),
@@ -23,9 +23,9 @@ def _fields(*, sequence: int = 1, created: str = "2026-05-01T00:00:00Z") -> Seal
 @pytest.mark.parametrize(
     ("state", "created"),
     [
-        (StoreState(newest_created="2026-06-02T00:00:01Z"), "2026-05-01T00:00:00Z"),
-        (StoreState(last_time="2026-06-02T00:00:01Z"), "2026-05-01T00:00:00Z"),
-        (StoreState(), "2026-06-02T00:00:01Z"),
+        (StoreState(newest_created="2027-06-02T00:00:01Z"), "2027-05-01T00:00:00Z"),
+        (StoreState(last_time="2027-06-02T00:00:01Z"), "2027-05-01T00:00:00Z"),
+        (StoreState(), "2027-06-02T00:00:01Z"),
         (StoreState(), "9999-12-31T23:59:59Z"),
     ],
     ids=["behind what was accepted", "behind the log", "from the future", "fast forward"],
@@ -44,7 +44,7 @@ def test_a_clock_before_the_tool_was_built_is_refused() -> None:
 
 
 def test_a_day_of_slack_is_given() -> None:
-    state = StoreState(last_time="2026-06-02T00:00:00Z", newest_created="2026-06-02T00:00:00Z")
+    state = StoreState(last_time="2027-06-02T00:00:00Z", newest_created="2027-06-02T00:00:00Z")
     assert admit(state, _fields(), NOW, allow_downgrade=False) is False
 
 
