@@ -16,7 +16,7 @@ _MEANING = {
     ExitCode.OTHER: "anything else",
     ExitCode.USAGE: "usage: the command line, a recipe, or a key file must be corrected",
     ExitCode.INTEGRITY: "integrity: a byte, a file, or a document is not what was signed",
-    ExitCode.NOT_TRUSTED: "not trusted: nothing is broken, but no key or rule of this host accepts it",
+    ExitCode.NOT_TRUSTED: "not trusted: nothing is broken, but no key or rule here accepts it",
     ExitCode.IO: "I/O or space",
     ExitCode.INTERRUPTED: "interrupted",
 }
