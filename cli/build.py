@@ -89,10 +89,11 @@ def _report(built: "SealedBuild", out: Path, *, as_json: bool) -> None:
     )
     click.echo()
     print_table(
-        ("VARIANT", "SIZE", "AGAINST FP32"),
+        ("VARIANT", "SIZE", "AGAINST FP32", "ON"),
         [
             (v.label, human_bytes(v.size_bytes),
-             "  ".join(f"{name} {value:.4g}" for name, value in v.evaluation.metrics.items()))
+             "  ".join(f"{name} {value:.4g}" for name, value in v.evaluation.metrics.items()),
+             ", ".join(f"{count} {what}" for what, count in v.evaluation.samples.items() if count))
             for v in record.variants
         ],
     )  # fmt: skip

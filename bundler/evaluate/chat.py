@@ -5,10 +5,10 @@ served, so that a broken tokenizer or template cannot hide. The answers come fro
 with its cache, the distributions from the untouched graph.
 
 Metrics: `kl` (nats, mean over every measured position), `top1_agreement`, `perplexity` and
-`perplexity_reference` on the recipe's text, `exact_reference` (greedy answers equal to the
-reference's) and, where lines carry an answer, `expected` and `expected_reference` (share equal to
-it). `exact` is what `min_exact` limits: `expected` as a share of `expected_reference`, or
-`exact_reference` where no answers are given.
+`perplexity_fp32` on the recipe's text, `same_answer` (share of greedy answers equal to the
+reference's) and, where lines carry an answer, `exact_match` and `exact_match_fp32` (share equal to
+it, of the variant and of the reference). `exact_of_fp32` is what `min_exact` limits:
+`exact_match` as a share of `exact_match_fp32`, or `same_answer` where no answers are given.
 """
 
 from collections.abc import Sequence
@@ -143,16 +143,16 @@ class ChatEvaluation:
         return tally
 
     def _exact(self, found: list[Answer], wanted: list[Answer]) -> dict[str, float]:
-        metrics = {"exact_reference": exact_share(found, wanted)}
+        metrics = {"same_answer": exact_share(found, wanted)}
         known = [(i, p.answer) for i, p in enumerate(self._samples.prompts) if p.answer is not None]
         if known:
             answers = [answer.strip() for _, answer in known]
-            for name, rows in (("expected", found), ("expected_reference", wanted)):
+            for name, rows in (("exact_match", found), ("exact_match_fp32", wanted)):
                 texts = [self._tokens.text(rows[index]) for index, _ in known]
                 metrics[name] = exact_share(texts, answers)
-        best = metrics.get("expected_reference", 0.0)
-        metrics["exact"] = (
-            min(metrics["expected"] / best, 1.0) if best else metrics["exact_reference"]
+        best = metrics.get("exact_match_fp32", 0.0)
+        metrics["exact_of_fp32"] = (
+            min(metrics["exact_match"] / best, 1.0) if best else metrics["same_answer"]
         )
         return metrics
 

@@ -7,7 +7,8 @@ __all__ = ["applied_limits", "check_limits"]
 
 # limit, metric, whether more is better
 _RULES = (
-    ("min_exact", "exact", True),
+    ("min_exact", "exact_of_fp32", True),
+    ("min_exact", "label_agreement", True),
     ("max_kl", "kl", False),
     ("min_cosine", "cosine_min", True),
 )
@@ -32,22 +33,29 @@ def check_limits(
     """Compare.
 
     Raises:
-        EvaluationError: the first limit that is missed, with all numbers.
+        EvaluationError: the first limit that is missed or was not measured, with all numbers.
     """
+    numbers = ", ".join(f"{name} {metrics[name]:.4g}" for name in sorted(metrics))
     set_limits = applied_limits(spec)
     rules = [
         (name, metric, set_limits[name], more)
         for name, metric, more in _RULES
-        if name in set_limits
+        if name in set_limits and metric in metrics
     ]
+    for name in sorted(set(set_limits) - {rule[0] for rule in rules}):
+        raise EvaluationError(
+            f"{label}: {name}: nothing was measured for it ({numbers})", metrics=metrics
+        )
     if precision is Precision.FP32:
-        rules += [(f"fp32 {metric}", metric, limit, more) for metric, limit, more in _FP32_RULES]
+        rules += [
+            (f"fp32 {metric}", metric, limit, more)
+            for metric, limit, more in _FP32_RULES
+            if metric in metrics
+        ]
     for name, metric, limit, more in rules:
-        value = metrics.get(metric)
-        if value is None:
-            continue
-        if value < limit if more else value > limit:
-            numbers = ", ".join(f"{key} {metrics[key]:.4g}" for key in sorted(metrics))
+        value = metrics[metric]
+        # Said this way round, a NaN misses every limit.
+        if not (value >= limit if more else value <= limit):
             raise EvaluationError(
                 f"{label}: {name}: expected {metric} {'at least' if more else 'at most'} "
                 f"{limit:g}, got {value:.4g} ({numbers})",

@@ -53,7 +53,7 @@ class TokenTally:
             found["top1_agreement"] = self.top1_equal / self.positions
         if self.targets:
             found["perplexity"] = math.exp(self.graph_nll_sum / self.targets)
-            found["perplexity_reference"] = math.exp(self.reference_nll_sum / self.targets)
+            found["perplexity_fp32"] = math.exp(self.reference_nll_sum / self.targets)
         return found
 
     def _add_rows(self, log_p: "Array", log_q: "Array", targets: Sequence[int] | None) -> None:

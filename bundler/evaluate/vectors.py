@@ -65,7 +65,7 @@ class VectorEvaluation:
                 metrics["order_agreement"] = order_agreement(found, wanted, self._groups)
             case _:
                 same = (found.argmax(-1) == wanted.argmax(-1)).mean()
-                metrics["label_agreement"] = metrics["exact"] = float(same)
+                metrics["label_agreement"] = float(same)
         return metrics
 
     @property

@@ -79,7 +79,7 @@ def test_chat_numbers_fall_with_precision(chat: tuple[Path, ExportRecord]) -> No
     _, record = chat
     kl = {v.precision.value: v.evaluation.metrics["kl"] for v in record.variants}
     assert kl["fp32"] < 1e-8 < kl["fp16"] < 1e-4 < kl["int8"] < kl["int4"]
-    exact = {v.precision.value: v.evaluation.metrics["exact"] for v in record.variants}
+    exact = {v.precision.value: v.evaluation.metrics["exact_of_fp32"] for v in record.variants}
     assert exact["fp32"] == 1.0
     size = {v.precision.value: v.size_bytes for v in record.variants}
     assert size["int4"] < size["int8"] < size["fp16"] < size["fp32"]

@@ -21,7 +21,7 @@ def test_equal_logits_have_no_divergence() -> None:
     metrics = tally.metrics()
     assert metrics["kl"] == pytest.approx(0, abs=1e-9)
     assert metrics["top1_agreement"] == 1.0
-    assert metrics["perplexity"] == pytest.approx(metrics["perplexity_reference"])
+    assert metrics["perplexity"] == pytest.approx(metrics["perplexity_fp32"])
 
 
 def test_divergence_is_of_the_reference_from_the_graph() -> None:
@@ -33,7 +33,7 @@ def test_divergence_is_of_the_reference_from_the_graph() -> None:
     assert metrics["kl"] == pytest.approx(0.5 * math.log(2) + 0.25 * math.log(0.5))
     assert metrics["top1_agreement"] == 0.0
     assert metrics["perplexity"] == pytest.approx(4)
-    assert metrics["perplexity_reference"] == pytest.approx(2)
+    assert metrics["perplexity_fp32"] == pytest.approx(2)
 
 
 def test_windows_add_up_by_position_not_by_window() -> None:
@@ -66,11 +66,18 @@ def test_shares_cosines_and_order() -> None:
     [
         (
             Precision.INT4,
-            {"kl": 0.2, "exact": 1.0},
+            {"kl": 0.2, "exact_of_fp32": 1.0},
             EvaluateSpec(max_kl=0.1),
             "max_kl: expected kl",
         ),
-        (Precision.INT4, {"exact": 0.98}, EvaluateSpec(min_exact=0.99), "at least 0.99, got 0.98"),
+        (
+            Precision.INT4,
+            {"exact_of_fp32": 0.98},
+            EvaluateSpec(min_exact=0.99),
+            "at least 0.99, got 0.98",
+        ),
+        (Precision.INT4, {"exact_of_fp32": 1.0}, EvaluateSpec(max_kl=0.1), "nothing was measured"),
+        (Precision.INT4, {"kl": math.nan}, EvaluateSpec(max_kl=0.1), "got nan"),
         (Precision.INT8, {"cosine_min": 0.9}, EvaluateSpec(min_cosine=0.99), "min_cosine"),
         (Precision.FP32, {"cosine_min": 0.99}, EvaluateSpec(), "fp32 cosine_min"),
         (Precision.FP32, {"top1_agreement": 0.9}, EvaluateSpec(), "fp32 top1_agreement"),
@@ -81,14 +88,19 @@ def test_missed_limit_stops_with_the_numbers(
 ) -> None:
     with pytest.raises(EvaluationError, match=says) as caught:
         check_limits("cpu-x", precision, metrics, spec)
-    assert caught.value.metrics == metrics
+    assert caught.value.metrics is not metrics
+    assert caught.value.metrics.keys() == metrics.keys()
     assert all(name in str(caught.value) for name in metrics)
 
 
 @pytest.mark.parametrize(
     ("precision", "metrics", "spec"),
     [
-        (Precision.INT4, {"kl": 0.1, "exact": 0.99}, EvaluateSpec(max_kl=0.1, min_exact=0.99)),
+        (
+            Precision.INT4,
+            {"kl": 0.1, "exact_of_fp32": 0.99},
+            EvaluateSpec(max_kl=0.1, min_exact=0.99),
+        ),
         (Precision.INT4, {"kl": 9.0, "cosine_min": 0.1}, EvaluateSpec()),
         (Precision.FP32, {"top1_agreement": 1.0}, EvaluateSpec()),
     ],

@@ -40,7 +40,7 @@ def test_purser_int4_answers_what_fp32_answers(workbench: "Workbench") -> None:
             exact = sum(pool.map(is_exact, prompts)) / len(prompts)
     export = json.loads((workbench.root / "export-purser" / "export.json").read_text())
     (variant,) = export["variants"]
-    fp32 = variant["evaluation"]["metrics"]["expected_reference"]
+    fp32 = variant["evaluation"]["metrics"]["exact_match_fp32"]
     assert fp32 >= 0.99
     assert exact >= 0.99 * fp32, f"int4 {exact:.4f} of {len(prompts)}, fp32 {fp32:.4f}"
 
