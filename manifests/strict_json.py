@@ -35,7 +35,7 @@ def loads(data: bytes, *, what: str = "json", limits: Limits = LIMITS) -> JsonVa
         limits: `json_bytes` and `json_depth` apply.
 
     Raises:
-        ManifestError: not UTF-8, not JSON, duplicate key, NaN, too large or too deep.
+        ManifestError: not UTF-8, not JSON, not Unicode, duplicate key, NaN, too large or too deep.
     """
     if len(data) > limits.json_bytes:
         raise ManifestError(f"{what}: expected at most {limits.json_bytes} bytes, got {len(data)}")
@@ -48,7 +48,10 @@ def loads(data: bytes, *, what: str = "json", limits: Limits = LIMITS) -> JsonVa
             parse_constant=lambda name: _refuse(f"{what}: {name} is not JSON"),
             parse_float=lambda digits: _float(digits, what),
         )
-    except (UnicodeDecodeError, ValueError) as error:
+        if "\\u" in text:
+            # Half of a surrogate pair can be spelled so, and no UTF-8 text can hold it (RFC 7493).
+            json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeError, ValueError) as error:
         raise ManifestError(f"{what}: not valid JSON: {error}") from error
     return value
 

@@ -73,3 +73,4 @@ async def _name_model(request: web.Request, response: web.StreamResponse) -> Non
     if entry is not None:
         response.headers[DIGEST_HEADER] = entry.digest
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "sealift"  # aiohttp would tell its own and Python's version

@@ -107,7 +107,7 @@ class Answering:
         request[ENTRY] = entry
         if entry.task is not task:
             raise TaskMismatchError(
-                f"{entry.label} is a {entry.task.value} model, not a {task.value} one"
+                f"{entry.label} is for {entry.task.value}, not for {task.value}"
             )
         await state.audit.ready()
         answering = cls(

@@ -22,6 +22,8 @@ BAD = {
     "trailing data": b"{} {}",
     "trailing comma": b"[1,]",
     "nothing": b"",
+    "half a surrogate pair": b'{"a":"\\ud800"}',
+    "half a surrogate pair as a key": b'{"\\udfff":1}',
     "not utf-8": b'"\xff"',
     "byte order mark": b"\xef\xbb\xbf{}",
     "utf-16": '{"a":1}'.encode("utf-16"),
