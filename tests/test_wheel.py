@@ -1,5 +1,6 @@
 """The wheel holds every module and data file of the tree, and the core install stays small."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -64,14 +65,16 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
-def test_the_air_gapped_side_imports_without_any_build_library() -> None:
+def test_the_air_gapped_side_imports_without_build_libraries_or_telemetry() -> None:
     code = (
-        "import importlib, pkgutil, sys\n"
+        "import importlib, os, pkgutil, sys\n"
         "class Absent:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.split('.')[0] in ('torch', 'transformers', 'optimum', 'onnx',\n"
         "                                  'onnxruntime_genai', 'huggingface_hub'):\n"
         "            raise ModuleNotFoundError(name)\n"
+        "        if name == 'onnxruntime' and os.environ.get('ORT_DISABLE_TELEMETRY') != '1':\n"
+        "            raise AssertionError('telemetry is on while onnxruntime is imported')\n"
         "sys.meta_path.insert(0, Absent())\n"
         "for room in ('manifests', 'keys', 'runtime', 'cli'):\n"
         "    package = importlib.import_module(f'sealift.{room}')\n"
@@ -79,6 +82,9 @@ def test_the_air_gapped_side_imports_without_any_build_library() -> None:
         "        importlib.import_module(module.name)\n"
         "        print(module.name)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    environment = {key: os.environ[key] for key in os.environ if key != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert "sealift.runtime.engine.worker" in done.stdout

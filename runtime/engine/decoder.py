@@ -6,9 +6,9 @@ new tokens; each row has its own length.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from sealift.manifests.serving import DecoderShape
@@ -17,6 +17,9 @@ from sealift.runtime.engine.kv_cache import KvCache
 from sealift.runtime.engine.sampler import Logits
 from sealift.runtime.engine.scheduler import Move
 from sealift.runtime.engine.session import CPU
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 __all__ = ["OnnxDecoder"]
 
@@ -30,7 +33,7 @@ class OnnxDecoder:
     """A session and its cache. Bindings are made once a range of slots and kept."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, shape: DecoderShape, cache: KvCache
+        self, session: "onnxruntime.InferenceSession", shape: DecoderShape, cache: KvCache
     ) -> None:
         self._session = session
         self._cache = cache
@@ -78,7 +81,7 @@ class OnnxDecoder:
 class _Binding:
     """One range of slots, and the small inputs that change at each run in memory that stays."""
 
-    def __init__(self, io: onnxruntime.IOBinding, *, rows: int) -> None:
+    def __init__(self, io: "onnxruntime.IOBinding", *, rows: int) -> None:
         self.io = io
         self._tokens = np.zeros((rows, 0), np.int64)
         self._lengths = np.zeros(rows, np.int32)
@@ -101,7 +104,7 @@ class _Binding:
         self.io.bind_input(name, CPU, 0, array.dtype.type, array.shape, array.ctypes.data)
 
 
-def _check_graph(session: onnxruntime.InferenceSession, shape: DecoderShape) -> None:
+def _check_graph(session: "onnxruntime.InferenceSession", shape: DecoderShape) -> None:
     wanted = {"input_ids", "seqlens_k", "total_sequence_length"}
     wanted |= {
         f"past_key_values.{layer}.{kind}"
@@ -121,6 +124,6 @@ def _check_graph(session: onnxruntime.InferenceSession, shape: DecoderShape) -> 
         )
 
 
-def _output_type(session: onnxruntime.InferenceSession) -> str:
+def _output_type(session: "onnxruntime.InferenceSession") -> str:
     kind: str = next(item.type for item in session.get_outputs() if item.name == "logits")
     return kind

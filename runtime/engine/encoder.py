@@ -4,13 +4,16 @@ Pooling and normalization are inside the graph. Rows of one run are padded to th
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from sealift.manifests.serving import VectorShape
 from sealift.runtime.engine.errors import LoadError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 __all__ = ["OnnxEncoder"]
 
@@ -20,7 +23,7 @@ _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 class OnnxEncoder:
     """A session that turns token ids into vectors."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, shape: VectorShape) -> None:
+    def __init__(self, session: "onnxruntime.InferenceSession", shape: VectorShape) -> None:
         self._session = session
         self._shape = shape
         inputs = {item.name for item in session.get_inputs()}
