@@ -23,7 +23,7 @@ from pathlib import Path
 from sealift.bundler.adapter import merge_adapter
 from sealift.bundler.errors import BundlerError, SourceError
 from sealift.bundler.facts import ModelFacts, read_facts
-from sealift.bundler.libraries import hub_closed, quieten_libraries
+from sealift.bundler.libraries import hub_closed, quieten_libraries, require_libraries
 from sealift.bundler.plan import plan_variants
 from sealift.bundler.record import (
     EXPORT_FILE,
@@ -79,12 +79,14 @@ def export_bundle(recipe: Recipe, recipe_dir: Path, out: Path, progress: Progres
         progress: where each step reports itself.
 
     Raises:
+        LibrariesMissingError: this installation cannot build.
         SourceError, HubError: the model cannot be used.
         AdapterError: the adapter does not fit.
         ExportError: a variant cannot be made.
         EvaluationError: a variant missed a limit of the recipe; carries the numbers.
         BundlerError: `out` is not empty.
     """
+    require_libraries()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BundlerError(f"{out}: expected an empty or new folder", hint="choose another --out")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ __all__ = [
     "EvaluationError",
     "ExportError",
     "HubError",
+    "LibrariesMissingError",
     "SourceError",
 ]
 
@@ -30,6 +31,13 @@ class HubError(BundlerError):
 
     category = Category.IO
     code = "hub_unavailable"
+
+
+class LibrariesMissingError(BundlerError):
+    """The libraries of the connected side are not installed."""
+
+    category = Category.USAGE
+    code = "libraries_missing"
 
 
 class AdapterError(BundlerError):

@@ -4,19 +4,23 @@ Their telemetry is off, their own progress bars and advice are silent (ours are 
 screen), and while the hub is closed nothing can be loaded but from the folder we checked.
 """
 
+import importlib.util
 import logging
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sealift.bundler.errors import LibrariesMissingError
 from sealift.manifests.telemetry import disable_telemetry
 
-__all__ = ["advice_ignored", "hub_closed", "quieten_libraries", "suit_threads"]
+__all__ = ["advice_ignored", "hub_closed", "quieten_libraries", "require_libraries", "suit_threads"]
 
 # Below this, torch's threads cost more in meetings than they save in work: on a busy two-core host
 # a 1.4 M parameter model answered 25 times faster on one.
 _PARAMETERS_FOR_THREADS = 50_000_000
+
+_REQUIRED = ("torch", "transformers", "optimum", "onnx", "onnxscript", "onnxruntime_genai", "peft")
 
 _LOGGERS = (
     "torch.onnx",
@@ -29,6 +33,20 @@ _LOGGERS = (
     "optimum",
     "peft",
 )
+
+
+def require_libraries() -> None:
+    """Check, without importing any, that this installation can build.
+
+    Raises:
+        LibrariesMissingError: it was made for the air-gapped side.
+    """
+    missing = [name for name in _REQUIRED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise LibrariesMissingError(
+            f"this installation cannot build: {', '.join(missing)} not installed",
+            hint="pip install 'sealift[build]'",
+        )
 
 
 def quieten_libraries() -> None:

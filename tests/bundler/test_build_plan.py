@@ -1,14 +1,16 @@
 """Decisions before anything heavy starts: shapes, routes, pooling and measured steps."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sealift.bundler.errors import ExportError, SourceError
+from sealift.bundler.errors import ExportError, LibrariesMissingError, SourceError
 from sealift.bundler.export.pooling import Pooling, read_pooling
 from sealift.bundler.facts import read_facts
+from sealift.bundler.libraries import require_libraries
 from sealift.bundler.plan import Route, plan_variants
 from sealift.bundler.steps import StepLog
 from sealift.bundler.tokenizer_files import write_tokenizer
@@ -235,3 +237,12 @@ def test_a_childs_peak_counts() -> None:
     with log.step("child"):
         log.note_child_peak(1 << 50)
     assert log.records[0].peak_bytes == 1 << 50
+
+
+def test_an_installation_without_the_libraries_says_so_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # what Python itself does for a blocked import
+    with pytest.raises(LibrariesMissingError, match="torch not installed") as caught:
+        require_libraries()
+    assert caught.value.hint is not None
