@@ -101,4 +101,6 @@ def _require_home(home: Path) -> None:
 
 
 def _words(entry: "Entry") -> str:
-    return " ".join(f"{name}={value}" for name, value in sorted(entry.fields.items()))
+    return " ".join(
+        f"{name}={value}" for name, value in sorted(entry.fields.items()) if value is not None
+    )

@@ -114,9 +114,9 @@ def _read_hashed(folder: MediumFolder, part: Part, into: memoryview) -> None:
 def _expect(part: Part, size: int, sha256: str) -> None:
     path = blob_path(part.blob)
     if size != part.blob_bytes:
-        raise MediumError(path, f"expected {part.blob_bytes} bytes, got {size}")
+        raise MediumError(path, f"expected {part.blob_bytes} bytes, got {size} (for {part.member})")
     if sha256 != part.blob.hex:
-        raise MediumError(path, f"expected {part.blob}, got sha256:{sha256}")
+        raise MediumError(path, f"expected {part.blob}, got sha256:{sha256} (for {part.member})")
 
 
 def _decode(blob: memoryview, into: memoryview) -> None:
