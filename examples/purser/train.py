@@ -12,273 +12,46 @@ Example, the two passes that made the shipped model:
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from chat_tokens import (
+    CONTEXT,
+    IGNORED,
+    SYSTEM_PROMPTS,
+    VOCAB_SIZE,
+    Example,
+    encode,
+    make_corpus,
+    make_tokenizer,
+)
+from corpus import (
+    Fact,
+    Message,
+    ToolCase,
+    chat,
+    load_facts,
+    load_tool_cases,
+    questions,
+    tool_chat,
+    vary,
+    write_lines,
+)
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
-from transformers import (
-    GenerationConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 HERE = Path(__file__).resolve().parent
-VOCAB_SIZE = 2048
-CONTEXT = 1024
 BLOCK_SIZE = 32
-IGNORED = -100  # the label that cross entropy leaves out
 BATCH_TOKENS = 4096  # a batch holds this many tokens, padding included
 QUANT_FROM = 0.6  # the share of the steps after which the weights are fake-quantized
-SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-MARKUP_TOKENS = (
-    "<tools>", "</tools>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>",
-)  # fmt: skip
-SYSTEM_PROMPTS = (
-    "You are Purser, the demo model that ships with Sealift.",
-    "You are a helpful assistant.",
-    "You are a helpful assistant. Answer briefly.",
-    "Answer in one short sentence.",
-    "You are Purser. You help people with Sealift.",
-    "Be concise.",
-)
 TEXT_TOPICS = ("sealift", "build", "bundle", "verify", "import", "serve", "audit", "concepts")
-CHAT_TEMPLATE = """\
-{%- if tools %}
-    {{- '<|im_start|>system\\n' }}
-    {%- if messages[0].role == 'system' %}
-        {{- messages[0].content + '\\n\\n' }}
-    {%- endif %}
-    {{- 'You may call these tools:\\n<tools>' }}
-    {%- for tool in tools %}
-        {{- '\\n' }}
-        {{- tool | tojson }}
-    {%- endfor %}
-    {{- '\\n</tools>\\nTo call one, answer with its name and arguments as JSON in ' }}
-    {{- '<tool_call></tool_call>.<|im_end|>\\n' }}
-{%- elif messages[0].role == 'system' %}
-    {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}
-{%- endif %}
-{%- for message in messages %}
-    {%- if message.role == 'user' or (message.role == 'system' and not loop.first) %}
-        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
-    {%- elif message.role == 'assistant' %}
-        {{- '<|im_start|>assistant\\n' + (message.content or '') }}
-        {%- for call in message.tool_calls or [] %}
-            {%- set call = call.function or call %}
-            {%- if message.content or not loop.first %}
-                {{- '\\n' }}
-            {%- endif %}
-            {{- '<tool_call>\\n{"name": ' + (call.name | tojson) + ', "arguments": ' }}
-            {%- if call.arguments is string %}
-                {{- call.arguments }}
-            {%- else %}
-                {{- call.arguments | tojson }}
-            {%- endif %}
-            {{- '}\\n</tool_call>' }}
-        {%- endfor %}
-        {{- '<|im_end|>\\n' }}
-    {%- elif message.role == 'tool' %}
-        {%- if loop.first or messages[loop.index0 - 1].role != 'tool' %}
-            {{- '<|im_start|>user' }}
-        {%- endif %}
-        {{- '\\n<tool_response>\\n' + message.content + '\\n</tool_response>' }}
-        {%- if loop.last or messages[loop.index0 + 1].role != 'tool' %}
-            {{- '<|im_end|>\\n' }}
-        {%- endif %}
-    {%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\\n' }}
-{%- endif %}
-"""
-
-Message = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One answer and the questions that lead to it."""
-
-    topic: str
-    answer: str
-    seen: tuple[str, ...]
-    held_out: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """The tokens of one conversation and the labels: the assistant's tokens, else IGNORED."""
-
-    tokens: list[int]
-    labels: list[int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCase:
-    """A question asked with tools at hand, the call it needs and the answer after the call."""
-
-    tools: list[dict[str, Any]]
-    question: str
-    call: dict[str, Any]
-    result: str
-    answer: str
-
-
-# ---------------------------------------------------------------------------- data
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a JSONL file."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
-
-
-def write_lines(path: Path, rows: list[dict[str, str]]) -> None:
-    """Write a JSONL file."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text(text, "utf-8")
-
-
-def load_facts(path: Path) -> list[Fact]:
-    """Load the facts and refuse a question that has two answers."""
-    facts = []
-    owner: dict[str, str] = {}
-    for row in read_lines(path):
-        fact = Fact(
-            topic=row["topic"],
-            answer=row["answer"],
-            seen=tuple(row["seen"]),
-            held_out=tuple(row["held_out"]),
-        )
-        for question in fact.seen + fact.held_out:
-            if owner.setdefault(question.lower(), row["id"]) != row["id"]:
-                raise click.ClickException(f"{row['id']}: asked elsewhere too: {question}")
-        if set(fact.seen) & set(fact.held_out):
-            raise click.ClickException(f"{row['id']}: a held-out phrasing is also seen")
-        facts.append(fact)
-    return facts
-
-
-def load_tool_cases(path: Path) -> list[ToolCase]:
-    """Load the tool conversations, one case for each question of a line."""
-    return [
-        ToolCase(
-            tools=row["tools"],
-            question=question,
-            call=row["call"],
-            result=row["result"],
-            answer=row["answer"],
-        )
-        for row in read_lines(path)
-        for question in row["seen"]
-    ]
-
-
-def questions(facts: list[Fact], *, held_out: bool = False) -> list[tuple[str, str]]:
-    """Pair every question with its answer."""
-    return [(q, f.answer) for f in facts for q in (f.held_out if held_out else f.seen)]
-
-
-def chat(turns: Sequence[tuple[str, str]]) -> list[Message]:
-    """Lay out question/answer pairs as the messages of one conversation."""
-    messages: list[Message] = []
-    for question, answer in turns:
-        messages.append({"role": "user", "content": question})
-        messages.append({"role": "assistant", "content": answer})
-    return messages
-
-
-def tool_chat(case: ToolCase) -> list[Message]:
-    """Lay out a tool case as question, call, result and answer."""
-    return [
-        {"role": "user", "content": case.question},
-        {"role": "assistant", "content": "", "tool_calls": [case.call]},
-        {"role": "tool", "content": case.result},
-        {"role": "assistant", "content": case.answer},
-    ]
-
-
-def vary(question: str, rng: random.Random) -> str:
-    """Type the question a little differently, as people do."""
-    roll = rng.random()
-    if roll < 0.70:
-        return question
-    if roll < 0.80:
-        return question.lower()
-    bare = question.rstrip("?.!")
-    if roll < 0.90:
-        return bare
-    if roll < 0.95:
-        return bare.lower()
-    return rng.choice(("Please tell me: ", "A question: ", "Hello! ", "Purser, ")) + question
-
-
-# ---------------------------------------------------------------------------- tokenizer
-
-
-def make_tokenizer(corpus: list[str]) -> PreTrainedTokenizerFast:
-    """Train the byte-level BPE and attach the chat template."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    markup = [AddedToken(t, special=False, normalized=False) for t in MARKUP_TOKENS]
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE - len(markup),
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(corpus, trainer)
-    tokenizer.add_tokens(markup)
-    wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<|endoftext|>",
-        pad_token="<|endoftext|>",
-        eos_token="<|im_end|>",
-        additional_special_tokens=["<|im_start|>"],
-        model_max_length=CONTEXT,
-        clean_up_tokenization_spaces=False,
-    )
-    wrapped.chat_template = CHAT_TEMPLATE
-    return wrapped
-
-
-def make_corpus(facts: list[Fact], cases: list[ToolCase]) -> list[str]:
-    """Gather the texts that the tokenizer learns from."""
-    corpus = [text for f in facts for text in (*f.seen, *[f.answer] * len(f.seen))]
-    corpus += [json.dumps([c.tools, c.call, c.result, c.answer, c.question]) for c in cases]
-    return corpus + list(SYSTEM_PROMPTS) * 5
-
-
-def encode(
-    tokenizer: PreTrainedTokenizerFast,
-    messages: list[Message],
-    tools: list[dict[str, Any]] | None = None,
-) -> Example:
-    """Render a conversation and label what the assistant says, end marker included."""
-    text = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False)
-    tokens: list[int] = []
-    labels: list[int] = []
-    head = "<|im_start|>assistant\n"
-    for index, chunk in enumerate(text.split(head)):
-        said, _, rest = chunk.partition("<|im_end|>\n")
-        spoken = [] if index == 0 else tokenizer.encode(said + "<|im_end|>")
-        silent = chunk if index == 0 else "\n" + rest
-        more = index < text.count(head)
-        quiet = tokenizer.encode(silent + head if more else silent)
-        tokens += spoken + quiet
-        labels += spoken + [IGNORED] * len(quiet)
-    return Example(tokens=tokens, labels=labels)
 
 
 # ---------------------------------------------------------------------------- batches
