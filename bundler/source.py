@@ -15,9 +15,11 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from sealift.bundler.errors import HubError, SourceError
 from sealift.bundler.source_rules import (
+    ALLOWED_PATTERNS,
     HEAD_BYTES,
     check_config,
     check_head,
@@ -30,12 +32,19 @@ from sealift.manifests import strict_json
 from sealift.manifests.digest import Digest
 from sealift.manifests.errors import ManifestError
 from sealift.manifests.recipe import Source
+from sealift.manifests.telemetry import disable_telemetry
 
 __all__ = ["SourceFile", "SourceTree", "read_tree", "recheck", "resolve_source"]
 
 _CHUNK_BYTES = 4 << 20
 _CONFIG_BYTES_MAX = 8 << 20
 _HUB_TIMEOUT_S = 20.0
+# What is fetched. The hub's patterns cross slashes, ours do not: copies in subfolders (onnx/,
+# original/) stay there. `consolidated*` is Mistral's second copy of the same weights.
+_WANTED: Final[dict[str, Any]] = {
+    "allow_patterns": list(ALLOWED_PATTERNS),
+    "ignore_patterns": ["*/*.safetensors", "*/*.safetensors.index.json", "*/*.md", "consolidated*"],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +193,7 @@ def _check_json(path: str, content: bytes) -> None:
 
 
 def _download(hub: str, revision: str) -> Path:
+    disable_telemetry()
     import httpx2
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import (
@@ -196,11 +206,8 @@ def _download(hub: str, revision: str) -> Path:
 
     try:
         # One quick question first: the download itself would retry for half a minute.
-        info = HfApi().model_info(hub, revision=revision, timeout=_HUB_TIMEOUT_S)
-        # `consolidated*` is Mistral's second copy of the same weights, in a form we do not read.
-        names = [sibling.rfilename for sibling in info.siblings or ()]
-        wanted = [n for n in names if is_allowed(n) and not n.startswith("consolidated")]
-        return Path(snapshot_download(repo_id=hub, revision=revision, allow_patterns=wanted))
+        HfApi().model_info(hub, revision=revision, timeout=_HUB_TIMEOUT_S)
+        return Path(snapshot_download(repo_id=hub, revision=revision, **_WANTED))
     except (RepositoryNotFoundError, RevisionNotFoundError, GatedRepoError) as error:
         raise HubError(
             f"{hub}@{revision}: not found on the hub, or not open to you",
@@ -222,6 +229,9 @@ def _from_cache(hub: str, revision: str) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(repo_id=hub, revision=revision, local_files_only=True))
+        # The same patterns as online: the client takes a copy as whole only by what was wanted.
+        return Path(
+            snapshot_download(repo_id=hub, revision=revision, local_files_only=True, **_WANTED)
+        )
     except LocalEntryNotFoundError:
         return None

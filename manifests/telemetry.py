@@ -1,7 +1,7 @@
-"""Turn ONNX Runtime's telemetry off, before anything imports it.
+"""Turn other people's telemetry off, before anything imports them.
 
-The official wheels carry a telemetry client that is on by default; it reads this variable once, at
-import.
+The wheels of ONNX Runtime carry a telemetry client that is on by default; the hub's client tells
+the hub what calls it, and asks for more than the files. Both read their switch once, at import.
 """
 
 import os
@@ -10,5 +10,6 @@ __all__ = ["disable_telemetry"]
 
 
 def disable_telemetry() -> None:
-    """Set the switch for this process and all its children."""
+    """Set the switches for this process and all its children."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
