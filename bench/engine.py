@@ -104,7 +104,8 @@ def prompts(count: int, tokens: int) -> list[list[int]]:
     """Return random prompts of equal length, which is all that genai can batch."""
     import numpy as np
 
-    return np.random.default_rng(0).integers(3, 2000, (count, tokens)).tolist()  # type: ignore[no-any-return]
+    rows: list[list[int]] = np.random.default_rng(0).integers(3, 2000, (count, tokens)).tolist()
+    return rows
 
 
 def rates(tokens: int, work: Callable[[], None]) -> list[float]:

@@ -187,7 +187,7 @@ async def error_middleware(
         return _http_answer(error).response()
     except ConnectionError:
         raise  # the client is gone: there is nobody to answer
-    except Exception:
+    except Exception:  # the outer edge: a defect is logged, and its details are not sent out
         _logger.exception("%s %s failed", request.method, request.path)
         return ErrorAnswer(
             status=500,

@@ -15,8 +15,8 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from sealift.runtime.engine.errors import ModelIntegrityError
 from sealift.runtime.engine.source import ModelSource, SourceFile
@@ -106,12 +106,12 @@ class VerifiedFolder:
         buffer = bytearray(_READ_BYTES)
         view = memoryview(buffer)
         with self._open(path) as stream:
-            while count := stream.readinto(buffer):  # type: ignore[attr-defined]
+            while count := stream.readinto(buffer):
                 digest.update(view[:count])
                 size_bytes += count
         self._check_hash(path, size_bytes, digest.hexdigest())
 
-    def _open(self, path: str) -> BinaryIO:
+    def _open(self, path: str) -> FileIO:
         try:
             descriptor = os.open(self._absolute(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:

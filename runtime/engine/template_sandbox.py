@@ -134,7 +134,7 @@ class SandboxEnvironment(jinja2.sandbox.ImmutableSandboxedEnvironment):
 
         # Says whether jinja2 hands the filter its evaluation context as first argument.
         if hasattr(stock, "jinja_pass_arg"):
-            measured.jinja_pass_arg = stock.jinja_pass_arg  # type: ignore[attr-defined]
+            setattr(measured, "jinja_pass_arg", stock.jinja_pass_arg)  # noqa: B010  # untyped in jinja2
         return measured
 
     def _check_product(self, left: Any, right: Any) -> None:
