@@ -1,7 +1,7 @@
 # Everything a developer or CI runs. `make demo` needs only Python 3.11 and a C toolchain.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-ROOMS := manifests keys bundler runtime cli
+ROOMS := manifests keys media bundler runtime cli
 SOURCES := $(ROOMS) tests bench docs examples setup.py
 export ORT_DISABLE_TELEMETRY = 1
 

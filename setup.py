@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-ROOMS = ("manifests", "keys", "bundler", "runtime", "cli")
+ROOMS = ("manifests", "keys", "media", "bundler", "runtime", "cli")
 found = find_packages(include=[pattern for room in ROOMS for pattern in (room, f"{room}.*")])
 setup(
     packages=[f"sealift.{name}" for name in found],

@@ -9,7 +9,7 @@ from sealift.cli.options import home_option, json_option, open_store_if_any
 from sealift.cli.output import human_bytes, print_fields, print_json, print_table, talk
 
 if TYPE_CHECKING:
-    from sealift.runtime.importer.inspector import Claim
+    from sealift.media.inspector import Claim
 
 __all__ = ["command"]
 
@@ -28,7 +28,7 @@ def command(bundle: Path, key: Path | None, home: Path, as_json: bool) -> None:
     """
     from sealift.keys.key_file import read_public
     from sealift.keys.trust_root import TrustRoot
-    from sealift.runtime.importer.inspector import inspect_medium
+    from sealift.media.inspector import inspect_medium
 
     store = open_store_if_any(home)
     trust = store.trusted() if store is not None else TrustRoot.of([])
@@ -60,7 +60,7 @@ def _facts(claim: "Claim") -> dict[str, Any]:
 
 
 def _print(claim: "Claim") -> None:
-    from sealift.runtime.importer.inspector import SignatureState
+    from sealift.media.inspector import SignatureState
 
     facts = _facts(claim)
     shown = {name: facts[name] for name in list(facts)[:-2]} | {"files": len(facts["files"])}

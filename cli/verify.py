@@ -27,7 +27,7 @@ def command(bundle: Path, key: Path | None, home: Path, as_json: bool) -> None:
     With --key no home is needed; without it, the keys count that this host trusts.
     """
     from sealift.cli.progress import progress_for
-    from sealift.runtime.importer.verifier import verify_medium
+    from sealift.media.verifier import verify_medium
 
     report = verify_medium(bundle, _trust(key, home), progress_for())
     if as_json:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parent.parent
-ROOMS = ("manifests", "keys", "bundler", "runtime", "cli")
+ROOMS = ("manifests", "keys", "media", "bundler", "runtime", "cli")
 BUILD_ONLY = ("torch", "transformers", "optimum", "onnxruntime-genai")
 
 

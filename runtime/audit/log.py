@@ -23,13 +23,13 @@ from pathlib import Path
 
 from sealift.manifests.errors import ManifestError
 from sealift.manifests.timestamp import format_time
+from sealift.media.durable import partial_of, replace_file
 from sealift.runtime.audit import checkpoint as note
 from sealift.runtime.audit.checkpoint import Checkpoint
 from sealift.runtime.audit.entry import ENTRY_BYTES_MAX, Entry, Event, Field, Kind
 from sealift.runtime.audit.errors import AuditError
 from sealift.runtime.audit.merkle import Frontier, leaf_hash
 from sealift.runtime.audit.site_key import create_site_key, read_site_key
-from sealift.runtime.durable import partial_of, replace_file
 
 __all__ = ["CHECKPOINT", "ENTRIES", "LOCK", "AuditLog", "Clock", "parse_line", "utc_now"]
 

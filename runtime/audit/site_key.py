@@ -7,8 +7,8 @@ from pathlib import Path
 from sealift.keys.errors import KeyFileError
 from sealift.keys.public_key import Algorithm
 from sealift.keys.signer import MemorySigner, generate_site_key
+from sealift.media.durable import replace_file
 from sealift.runtime.audit.errors import AuditError
-from sealift.runtime.durable import replace_file
 
 __all__ = ["SITE_KEY", "SITE_PUBLIC", "create_site_key", "read_private", "read_site_key"]
 

@@ -1,14 +1,10 @@
-"""The error family of media and imports."""
+"""The error family of imports."""
 
 from sealift.manifests.errors import Category, SealiftError
 
 __all__ = [
     "ImportBusyError",
     "ImporterError",
-    "MediumError",
-    "MediumNotFoundError",
-    "MediumReadError",
-    "NoSuchBundleError",
     "SpaceError",
 ]
 
@@ -18,41 +14,6 @@ class ImporterError(SealiftError):
 
     category = Category.IO
     code = "import_failed"
-
-
-class MediumError(ImporterError):
-    """A file of the medium is wrong, missing or too many.
-
-    Args:
-        path: the file, relative to the medium.
-    """
-
-    category = Category.INTEGRITY
-    code = "medium_invalid"
-
-    def __init__(self, path: str, message: str, *, hint: str | None = None) -> None:
-        super().__init__(f"{path}: {message}", hint=hint)
-        self.path = path
-
-
-class MediumReadError(ImporterError):
-    """The device gave an error, or was pulled."""
-
-    code = "medium_unreadable"
-
-
-class MediumNotFoundError(ImporterError):
-    """There is no folder at the path given."""
-
-    category = Category.USAGE
-    code = "no_medium"
-
-
-class NoSuchBundleError(ImporterError):
-    """The medium carries other bundles than the one asked for, or several."""
-
-    category = Category.USAGE
-    code = "no_such_bundle"
 
 
 class SpaceError(ImporterError):

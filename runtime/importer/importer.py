@@ -20,16 +20,14 @@ from sealift.manifests.digest import Digest
 from sealift.manifests.errors import SealiftError
 from sealift.manifests.progress import Progress, QuietProgress
 from sealift.manifests.recipe import Task
+from sealift.media.blob_check import check_parts
+from sealift.media.errors import MediumNotFoundError
+from sealift.media.folder import MediumFolder
+from sealift.media.medium import CarriedBundle, read_medium
 from sealift.runtime.audit.entry import Event, Kind
 from sealift.runtime.audit.errors import AuditError
-from sealift.runtime.importer.errors import (
-    ImporterError,
-    MediumNotFoundError,
-    SpaceError,
-)
-from sealift.runtime.importer.medium import CarriedBundle, read_medium
-from sealift.runtime.importer.medium_folder import MediumFolder
-from sealift.runtime.importer.pipeline import assemble, check_parts
+from sealift.runtime.importer.errors import ImporterError, SpaceError
+from sealift.runtime.importer.pipeline import assemble
 from sealift.runtime.importer.plan import ImportPlan, plan_import
 from sealift.runtime.importer.staging import Staging, check_present
 from sealift.runtime.store.admission import admit, is_installed

@@ -19,19 +19,18 @@ from typing import TYPE_CHECKING
 from sealift.manifests.digest import Digest
 from sealift.manifests.part import Part
 from sealift.manifests.progress import Advance
-from sealift.runtime.importer.errors import MediumError
-from sealift.runtime.importer.medium_folder import MediumFolder
-from sealift.runtime.importer.part_reader import CONTENT_START, BufferPool, hash_blob, load_part
+from sealift.media.errors import MediumError
+from sealift.media.folder import MediumFolder
+from sealift.media.part_reader import CONTENT_START, BufferPool, load_part
 from sealift.runtime.importer.plan import FilePlan
 from sealift.runtime.importer.staged_file import StagedFile
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["assemble", "check_parts", "default_workers"]
+__all__ = ["assemble", "default_workers"]
 
 _WORKERS_MAX = 3
-_HASH_STEP_BYTES = 1 << 20
 
 
 def default_workers() -> int:
@@ -76,46 +75,6 @@ def assemble(
     finally:
         for target in staged:
             target.close()
-
-
-def check_parts(
-    folder: MediumFolder, parts: Sequence[Part], advance: Advance, *, workers: int | None = None
-) -> None:
-    """Compare every part's blob with its digest; nothing is decoded or written.
-
-    Raises:
-        MediumError: the first that is wrong; the hint names more.
-        MediumReadError: the device failed.
-    """
-    wrong: list[MediumError] = []
-
-    def check(part: Part) -> None:
-        try:
-            hash_blob(folder, part, memoryview(bytearray(_HASH_STEP_BYTES)))
-        except MediumError as error:
-            wrong.append(error)
-        advance(part.blob_bytes)
-
-    with ThreadPoolExecutor(workers or os.cpu_count(), thread_name_prefix="verify") as executor:
-        tasks = [executor.submit(check, part) for part in parts]
-        try:
-            for task in tasks:
-                task.result()
-        finally:
-            executor.shutdown(wait=True, cancel_futures=True)
-    if wrong:
-        raise _first(wrong)
-
-
-def _first(wrong: list[MediumError]) -> MediumError:
-    first, *others = sorted(wrong, key=lambda error: error.path)
-    if not others:
-        return first
-    return MediumError(
-        first.path,
-        first.message.removeprefix(f"{first.path}: "),
-        hint=f"{len(wrong)} files are wrong, also {', '.join(error.path for error in others[:3])}",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ import threading
 from pathlib import Path
 
 from sealift.manifests.part import Part
+from sealift.media.part_reader import CONTENT_START
 from sealift.runtime.importer.errors import ImporterError, SpaceError
-from sealift.runtime.importer.part_reader import CONTENT_START
 from sealift.runtime.importer.plan import FilePlan
 from sealift.runtime.store.staged import BLOB_MODE
 

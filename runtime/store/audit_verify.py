@@ -27,11 +27,11 @@ from sealift.keys.verify import VerifiedBundle, verify_attestation
 from sealift.manifests.digest import Digest
 from sealift.manifests.errors import SealiftError
 from sealift.manifests.limits import LIMITS
+from sealift.media.regular_file import read_regular
 from sealift.runtime.audit.entry import Entry, Kind
 from sealift.runtime.audit.errors import AuditError
 from sealift.runtime.audit.log import ENTRIES, AuditLog, parse_line
 from sealift.runtime.audit.site_key import SITE_KEY, SITE_PUBLIC, read_private
-from sealift.runtime.regular_file import read_regular
 from sealift.runtime.store import change, paths
 from sealift.runtime.store.errors import StoreError
 from sealift.runtime.store.file_hash import hash_file

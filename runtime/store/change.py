@@ -22,8 +22,8 @@ from sealift.manifests.digest import Digest
 from sealift.manifests.errors import ManifestError
 from sealift.manifests.names import check_name, check_version
 from sealift.manifests.record import Record
-from sealift.runtime.durable import partial_of, replace_file, sync_folder
-from sealift.runtime.regular_file import read_regular
+from sealift.media.durable import partial_of, replace_file, sync_folder
+from sealift.media.regular_file import read_regular
 from sealift.runtime.store import paths
 from sealift.runtime.store.errors import StoreError, StoreIntegrityError
 from sealift.runtime.store.state import StoreState

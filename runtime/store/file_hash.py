@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from sealift.runtime.regular_file import open_regular
+from sealift.media.regular_file import open_regular
 
 __all__ = ["hash_file"]
 

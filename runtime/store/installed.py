@@ -17,7 +17,7 @@ from sealift.manifests.layout import Referrer
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.recipe import Task
 from sealift.manifests.serving import SERVING_FILE
-from sealift.runtime.regular_file import read_regular
+from sealift.media.regular_file import read_regular
 from sealift.runtime.store import paths
 from sealift.runtime.store.errors import StoreIntegrityError
 from sealift.runtime.store.state import ModelRecord

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealift.keys.verify import VerifiedBundle
-from sealift.runtime.durable import replace_file, sync_folder
+from sealift.media.durable import replace_file, sync_folder
 from sealift.runtime.store import paths
 from sealift.runtime.store.state import StoreState
 

@@ -16,10 +16,10 @@ from typing import TypeVar
 from sealift.keys.errors import KeyFileError
 from sealift.keys.public_key import PublicKey
 from sealift.keys.trust_root import TrustRoot
+from sealift.media.durable import replace_file
+from sealift.media.regular_file import read_regular
 from sealift.runtime.audit.entry import Entry, Event, Field, Kind
 from sealift.runtime.audit.log import AuditLog, Clock, utc_now
-from sealift.runtime.durable import replace_file
-from sealift.runtime.regular_file import read_regular
 from sealift.runtime.store import change, paths
 from sealift.runtime.store.change import Intent
 from sealift.runtime.store.errors import NotInstalledError, StoreError, StoreIntegrityError

@@ -12,7 +12,7 @@ from sealift.keys.signer import generate
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.errors import Category
 from sealift.manifests.progress import Advance
-from sealift.runtime.importer.verifier import verify_medium
+from sealift.media.verifier import verify_medium
 from tests.sealed import PART_BYTES, STATEMENTS, make_files, meta, tree
 
 

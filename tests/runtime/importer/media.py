@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.layout import render
-from sealift.runtime.importer.verifier import verify_medium
+from sealift.media.verifier import verify_medium
 from tests.sealed import Sealed
 
 

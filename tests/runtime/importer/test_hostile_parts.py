@@ -15,8 +15,8 @@ from sealift.manifests.digest import Digest
 from sealift.manifests.errors import Category
 from sealift.manifests.part import Part
 from sealift.manifests.statement import FileDigest
+from sealift.media.errors import MediumError
 from sealift.runtime.audit.entry import Kind
-from sealift.runtime.importer.errors import MediumError
 from sealift.runtime.importer.importer import import_bundle
 from sealift.runtime.store.audit_verify import audit_verify
 from sealift.runtime.store.store import Store

@@ -15,16 +15,11 @@ import pytest
 from sealift.keys.errors import UntrustedError
 from sealift.manifests.errors import Category
 from sealift.manifests.progress import Advance
+from sealift.media.errors import MediumError, MediumNotFoundError, NoSuchBundleError
 from sealift.runtime.audit.entry import Event, Kind
 from sealift.runtime.audit.log import AuditLog
 from sealift.runtime.importer import importer as importer_module
-from sealift.runtime.importer.errors import (
-    ImportBusyError,
-    MediumError,
-    MediumNotFoundError,
-    NoSuchBundleError,
-    SpaceError,
-)
+from sealift.runtime.importer.errors import ImportBusyError, SpaceError
 from sealift.runtime.importer.importer import Outcome, import_bundle
 from sealift.runtime.importer.staging import Staging
 from sealift.runtime.store.audit_verify import audit_verify

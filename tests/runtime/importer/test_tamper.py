@@ -12,10 +12,10 @@ from sealift.keys.errors import UntrustedError
 from sealift.keys.signer import generate
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.errors import Category, SealiftError
+from sealift.media.errors import MediumError
+from sealift.media.verifier import verify_medium
 from sealift.runtime.audit.entry import Kind
-from sealift.runtime.importer.errors import MediumError
 from sealift.runtime.importer.importer import import_bundle
-from sealift.runtime.importer.verifier import verify_medium
 from sealift.runtime.store.audit_verify import audit_verify
 from sealift.runtime.store.store import Store
 from tests.runtime.importer.media import join

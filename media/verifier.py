@@ -9,9 +9,9 @@ from pathlib import Path
 
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.progress import Progress, QuietProgress
-from sealift.runtime.importer.medium import CarriedBundle, read_medium
-from sealift.runtime.importer.medium_folder import MediumFolder
-from sealift.runtime.importer.pipeline import check_parts
+from sealift.media.blob_check import check_parts
+from sealift.media.folder import MediumFolder
+from sealift.media.medium import CarriedBundle, read_medium
 
 __all__ = ["VerifyReport", "verify_medium"]
 

@@ -18,8 +18,8 @@ from sealift.manifests.digest import Digest
 from sealift.manifests.errors import ManifestError
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.statement import AttestationRef, SealStatement
-from sealift.runtime.importer.medium import find_seals
-from sealift.runtime.importer.medium_folder import MediumFolder
+from sealift.media.folder import MediumFolder
+from sealift.media.medium import find_seals
 
 __all__ = ["Claim", "SignatureState", "inspect_medium"]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealift.manifests.errors import ManifestError
-from sealift.runtime.importer.zstd_frame import check_frame
+from sealift.media.zstd_frame import check_frame
 
 
 @given(

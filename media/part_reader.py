@@ -18,9 +18,9 @@ from sealift.manifests.errors import ManifestError
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.oci import blob_path
 from sealift.manifests.part import Part
-from sealift.runtime.importer.errors import MediumError
-from sealift.runtime.importer.medium_folder import MediumFolder
-from sealift.runtime.importer.zstd_frame import check_frame
+from sealift.media.errors import MediumError
+from sealift.media.folder import MediumFolder
+from sealift.media.zstd_frame import check_frame
 
 __all__ = ["CONTENT_START", "BufferPool", "hash_blob", "load_part"]
 

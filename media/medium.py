@@ -23,8 +23,8 @@ from sealift.manifests.errors import ManifestError
 from sealift.manifests.layout import INDEX, content_blobs, render
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.oci import MEDIA_TYPE_SIGSTORE_BUNDLE, blob_path
-from sealift.runtime.importer.errors import MediumError, NoSuchBundleError
-from sealift.runtime.importer.medium_folder import MediumFolder
+from sealift.media.errors import MediumError, NoSuchBundleError
+from sealift.media.folder import MediumFolder
 
 __all__ = ["CarriedBundle", "Medium", "find_seals", "read_medium"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sealift.manifests.digest import Digest
 from sealift.manifests.oci import blob_path
-from sealift.runtime.importer.errors import MediumError, MediumNotFoundError, MediumReadError
-from sealift.runtime.regular_file import NotRegularError, open_regular, read_regular
+from sealift.media.errors import MediumError, MediumNotFoundError, MediumReadError
+from sealift.media.regular_file import NotRegularError, open_regular, read_regular
 
 __all__ = ["MediumFolder"]
 

@@ -1,0 +1,53 @@
+"""The error family of media: what is wrong with one, whoever reads it."""
+
+from sealift.manifests.errors import Category, SealiftError
+
+__all__ = [
+    "MediaError",
+    "MediumError",
+    "MediumNotFoundError",
+    "MediumReadError",
+    "NoSuchBundleError",
+]
+
+
+class MediaError(SealiftError):
+    """A medium could not be read or written."""
+
+    category = Category.IO
+    code = "medium_failed"
+
+
+class MediumError(MediaError):
+    """A file of the medium is wrong, missing or too many.
+
+    Args:
+        path: the file, relative to the medium.
+    """
+
+    category = Category.INTEGRITY
+    code = "medium_invalid"
+
+    def __init__(self, path: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{path}: {message}", hint=hint)
+        self.path = path
+
+
+class MediumReadError(MediaError):
+    """The device gave an error, or was pulled."""
+
+    code = "medium_unreadable"
+
+
+class MediumNotFoundError(MediaError):
+    """There is no folder at the path given."""
+
+    category = Category.USAGE
+    code = "no_medium"
+
+
+class NoSuchBundleError(MediaError):
+    """The medium carries other bundles than the one asked for, or several."""
+
+    category = Category.USAGE
+    code = "no_such_bundle"
