@@ -79,7 +79,6 @@ class PartWriter:
             length=piece.length,
             index=piece.index,
             count=piece.count,
-            plain=Digest.of(content),
             tar=tar,
             blob=blob,
             blob_bytes=blob_bytes,

@@ -11,8 +11,12 @@ _MIB = 1 << 20
 class Limits:
     """Bounds that a reader enforces before it spends memory or time.
 
-    A 40 GB model is about 640 parts and 300 KB of manifest, so each default leaves an order of
+    A 40 GB model is about 640 parts and 250 KB of manifest, so each default leaves an order of
     magnitude of room and still fits a small host.
+
+    Attributes:
+        folder_entries: of one folder of a medium. A FAT folder holds 65,536 entries, and a name of
+            64 characters takes six of them: 10,922 files.
     """
 
     json_bytes: int = 8 * _MIB
@@ -24,6 +28,8 @@ class Limits:
     part_bytes: int = 64 * _MIB
     parts: int = 16384
     files: int = 4096
+    volumes: int = 999
+    folder_entries: int = 10_000
     path_chars: int = 240
     component_chars: int = 100
     zstd_window_bytes: int = 8 * _MIB

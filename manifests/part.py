@@ -17,8 +17,7 @@ _FILEPATH = "org.cncf.model.filepath"
 _FILE = "sealift.part.file"
 _OFFSET = "sealift.part.offset"
 _LENGTH = "sealift.part.length"
-_DIGEST = "sealift.part.digest"
-_ANNOTATIONS = {_FILEPATH, _FILE, _OFFSET, _LENGTH, _DIGEST}
+_ANNOTATIONS = {_FILEPATH, _FILE, _OFFSET, _LENGTH}
 _WEIGHT_SUFFIXES = (".onnx", ".data", ".safetensors", ".bin")
 _DOC_SUFFIXES = (".md", ".txt")
 
@@ -30,7 +29,6 @@ class Part:
     Attributes:
         file: path of the file in the model's folder.
         index, count: this part's place among the file's parts.
-        plain: digest of the part's bytes.
         tar: digest of the one-member archive around them (OCI's diff ID).
         blob: digest of what is stored: the archive itself, or its zstd frame.
     """
@@ -40,7 +38,6 @@ class Part:
     length: int
     index: int
     count: int
-    plain: Digest
     tar: Digest
     blob: Digest
     blob_bytes: int
@@ -86,7 +83,6 @@ class Part:
                 _FILE: self.file,
                 _OFFSET: str(self.offset),
                 _LENGTH: str(self.length),
-                _DIGEST: str(self.plain),
             },
         )
 
@@ -105,7 +101,6 @@ class Part:
             length=_decimal(layer.annotations[_LENGTH]),
             index=index,
             count=count,
-            plain=Digest.parse(layer.annotations[_DIGEST]),
             tar=tar,
             blob=layer.checked_digest,
             blob_bytes=layer.size,

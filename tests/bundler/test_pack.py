@@ -43,7 +43,6 @@ def test_every_part_holds_its_bytes(tmp_path: Path) -> None:
             assert content is not None
             data = content.read()
         assert member.name == part.member
-        assert Digest.of(data) == part.plain
         assert len(restored.get(part.file, b"")) == part.offset
         restored[part.file] = restored.get(part.file, b"") + data
     assert restored == tree(files)
@@ -57,9 +56,10 @@ def test_stock_tools_restore_a_part(tmp_path: Path) -> None:
     part = next(part for part in packed.manifest.parts if part.compressed and part.count > 1)
     blob = tmp_path / "out/blobs/sha256" / part.blob.hex
     done = subprocess.run(
-        f"zstd -dc {blob} | tar -xOf - {part.member} | sha256sum", shell=True, capture_output=True
+        f"zstd -dc {blob} | tar -xOf - {part.member}", shell=True, capture_output=True
     )
-    assert done.stdout.split()[0].decode() == part.plain.hex
+    content = (tmp_path / "files" / part.file).read_bytes()
+    assert done.stdout == content[part.offset : part.offset + part.length]
 
 
 def test_incompressible_parts_are_raw_and_others_one_frame_with_its_size(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ TRUST = TrustRoot.of([SIGNER.public])
 def _part(file: str) -> Part:
     tar = Digest.of(file.encode())
     return Part(
-        file=file, offset=0, length=3, index=0, count=1, plain=Digest.of(b"abc"), tar=tar,
+        file=file, offset=0, length=3, index=0, count=1, tar=tar,
         blob=tar, blob_bytes=ustar.total_bytes(3), compressed=False,
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ def _part(file: str, offset: int, length: int, index: int, count: int, *, raw: b
     tar = Digest.of(f"{file}{index}tar".encode())
     return Part(
         file=file, offset=offset, length=length, index=index, count=count,
-        plain=Digest.of(f"{file}{index}".encode()), tar=tar,
+        tar=tar,
         blob=tar if raw else Digest.of(f"{file}{index}blob".encode()),
         blob_bytes=ustar.total_bytes(length) if raw else max(1, length // 2), compressed=not raw,
     )  # fmt: skip
