@@ -1,34 +1,49 @@
 """A medium as a folder of plain files: bounded reads, links never followed.
 
+    with MediumFolder.open(Path("/media/usb")) as folder:
+        index = folder.read("index.json", size_max=LIMITS.index_bytes)
+
 Every read names a path that our own code made, from a verified digest or a fixed name; folders are
-opened once, so nothing can be put in their place while they are read.
+opened once, so nothing can be put in their place while they are read. What operating systems leave
+on media by themselves is never opened, and not listed.
 """
 
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sealift.manifests.digest import Digest
 from sealift.manifests.oci import blob_path
+from sealift.media.blob_stream import BlobStream
 from sealift.media.errors import MediumError, MediumNotFoundError, MediumReadError
 from sealift.media.regular_file import NotRegularError, open_regular, read_regular
 
 __all__ = ["MediumFolder"]
 
 _BLOBS = ("blobs", "blobs/sha256")
+_CUSTODY = "custody"
+# Written by Windows, macOS and Linux wherever a medium is plugged in; all in lower case.
+_SYSTEM_NAMES = frozenset(
+    {"system volume information", "$recycle.bin", "recycler", "thumbs.db", "desktop.ini",
+     ".trashes", ".fseventsd", ".spotlight-v100", ".ds_store", ".temporaryitems", "lost+found"}
+)  # fmt: skip
+_SYSTEM_PREFIXES = ("._", ".trash-")
 _ENTRIES_MAX = 200_000
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class MediumFolder:
-    """Descriptors of the medium's three folders: its root, `blobs`, `blobs/sha256`."""
+    """Descriptors of a medium's folders: its root, `blobs`, `blobs/sha256`, perhaps `custody`."""
 
-    def __init__(self, path: Path, root: int, blobs: int, sha256: int) -> None:
+    is_stream = False
+
+    def __init__(self, path: Path, folders: dict[str, int]) -> None:
         self.path = path
-        self._folders = {"": root, "blobs": blobs, "blobs/sha256": sha256}
+        self.label = str(path)
+        self._folders = folders
 
     @classmethod
     @contextmanager
@@ -48,10 +63,15 @@ class MediumFolder:
                     hint="give the folder that holds index.json",
                 ) from error
             stack.callback(os.close, descriptors[0])
+            folders = {"": descriptors[0]}
             for name in _BLOBS:
                 descriptors.append(_open_folder(name, descriptors[-1], path))
                 stack.callback(os.close, descriptors[-1])
-            yield cls(path, *descriptors)
+                folders[name] = descriptors[-1]
+            if _exists(_CUSTODY, folders[""]):
+                folders[_CUSTODY] = _open_folder(_CUSTODY, folders[""], path)
+                stack.callback(os.close, folders[_CUSTODY])
+            yield cls(path, folders)
 
     def read(self, path: str, *, size_max: int) -> bytes:
         """Read a whole file of at most `size_max` bytes.
@@ -81,14 +101,14 @@ class MediumFolder:
         return data
 
     @contextmanager
-    def open_blob(self, digest: Digest, size_bytes: int) -> Iterator[int]:
+    def open_part(self, blob: Digest, size_bytes: int) -> Iterator[BlobStream]:
         """Open a blob that must have a size; its bytes are the caller's to check.
 
         Raises:
             MediumError: missing, of another size, or no plain file.
             MediumReadError: the device failed, also while the block reads.
         """
-        path = blob_path(digest)
+        path = blob_path(blob)
         folder, name = self._locate(path)
         with _naming(path):
             descriptor = open_regular(name, folder=folder)
@@ -96,19 +116,16 @@ class MediumFolder:
                 got = os.fstat(descriptor).st_size
                 if got != size_bytes:
                     raise MediumError(path, f"expected {size_bytes} bytes, got {got}")
-                yield descriptor
+                yield BlobStream(descriptor)
             finally:
                 os.close(descriptor)
 
-    def prefetch(self, digest: Digest) -> None:
-        """Ask the system to read a blob ahead; nothing is said about what is wrong with it."""
-        folder, name = self._locate(blob_path(digest))
-        try:
-            descriptor = open_regular(name, folder=folder)
-        except OSError:
-            return  # whoever reads it will say
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
-        os.close(descriptor)
+    def plan_reads(self, blobs: Sequence[Digest]) -> None:
+        """Nothing to prepare: any blob can be opened at any time."""
+
+    def next_round(self) -> bool:
+        """What is missing in a folder stays missing."""
+        return False
 
     def listing(self) -> dict[str, int]:
         """Return the size of every file.
@@ -121,7 +138,7 @@ class MediumFolder:
             with _naming(folder or "."), os.scandir(descriptor) as entries:
                 for entry in entries:
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    if path in self._folders:
+                    if path in self._folders or _is_of_the_system(entry.name):
                         continue
                     info = entry.stat(follow_symlinks=False)
                     if not stat.S_ISREG(info.st_mode):
@@ -133,6 +150,8 @@ class MediumFolder:
 
     def _locate(self, path: str) -> tuple[int, str]:
         folder, _, name = path.rpartition("/")
+        if folder not in self._folders:
+            raise MediumError(path, "missing")
         return self._folders[folder], name
 
 
@@ -145,6 +164,19 @@ def _open_folder(name: str, parent: int, medium: Path) -> int:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise MediumError(name, "expected a folder") from error
         raise MediumReadError(f"{name}: {error.strerror}") from error
+
+
+def _exists(name: str, parent: int) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_of_the_system(name: str) -> bool:
+    lower = name.lower()
+    return lower in _SYSTEM_NAMES or lower.startswith(_SYSTEM_PREFIXES)
 
 
 def _hint(medium: Path) -> str:

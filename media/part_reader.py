@@ -6,7 +6,6 @@ A part ends up as a tar image in a page-aligned buffer, placed so that the conte
 
 import hashlib
 import mmap
-import os
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,15 +17,16 @@ from sealift.manifests.errors import ManifestError
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.oci import blob_path
 from sealift.manifests.part import Part
+from sealift.media.blob_check import expect_blob, part_refs
 from sealift.media.errors import MediumError
-from sealift.media.folder import MediumFolder
+from sealift.media.source import MediumSource
 from sealift.media.zstd_frame import check_frame
 
-__all__ = ["CONTENT_START", "BufferPool", "hash_blob", "load_part"]
+__all__ = ["CONTENT_START", "BufferPool", "load_part"]
 
 CONTENT_START = mmap.PAGESIZE
 _IMAGE_START = CONTENT_START - ustar.BLOCK_BYTES
-_BUFFER_BYTES = CONTENT_START + LIMITS.blob_bytes + mmap.PAGESIZE & -mmap.PAGESIZE
+_BUFFER_BYTES = (CONTENT_START + LIMITS.blob_bytes + 2 * mmap.PAGESIZE) & -mmap.PAGESIZE
 _STEP_BYTES = 4 << 20
 
 
@@ -48,7 +48,7 @@ class BufferPool:
 
 
 @contextmanager
-def load_part(folder: MediumFolder, part: Part, pool: BufferPool) -> Iterator[memoryview]:
+def load_part(source: MediumSource, part: Part, pool: BufferPool) -> Iterator[memoryview]:
     """Read, verify and decode a part; the value is a whole buffer, content at `CONTENT_START`.
 
     1. The blob has its signed length; all of it is read, once.
@@ -63,9 +63,11 @@ def load_part(folder: MediumFolder, part: Part, pool: BufferPool) -> Iterator[me
     held = [pool.take()]
     try:
         image = memoryview(held[0])
-        blob = image[_IMAGE_START : _IMAGE_START + part.blob_bytes]
-        _read_hashed(folder, part, blob)  # 1, 2
+        # A frame starts on a page, to be read with O_DIRECT; an archive where its content does.
+        start = 0 if part.compressed else _IMAGE_START
+        _read_hashed(source, part, image[start:])  # 1, 2
         if part.compressed:
+            blob = image[: part.blob_bytes]
             held.append(pool.take())
             image = memoryview(held[1])
             try:
@@ -81,42 +83,19 @@ def load_part(folder: MediumFolder, part: Part, pool: BufferPool) -> Iterator[me
             pool.give(buffer)
 
 
-def hash_blob(folder: MediumFolder, part: Part, scratch: memoryview) -> None:
-    """Read a part's blob through a small buffer and compare its digest; nothing is decoded.
-
-    Raises:
-        MediumError: missing, of another length, or other bytes.
-        MediumReadError: the device failed.
-    """
+def _read_hashed(source: MediumSource, part: Part, into: memoryview) -> None:
+    """Read a blob to the start of a buffer that has room for a whole page more."""
     digest, done = hashlib.sha256(), 0
-    with folder.open_blob(part.blob, part.blob_bytes) as descriptor:
+    whole_pages = part.blob_bytes + -part.blob_bytes % mmap.PAGESIZE
+    with source.open_part(part.blob, part.blob_bytes) as stream:
         while done < part.blob_bytes:
-            count = os.readv(descriptor, [scratch[: part.blob_bytes - done]])
+            count = stream.readinto(into[done : min(done + _STEP_BYTES, whole_pages)])
             if count == 0:
                 break
-            digest.update(scratch[:count])
+            digest.update(into[done : min(done + count, part.blob_bytes)])
             done += count
-    _expect(part, done, digest.hexdigest())
-
-
-def _read_hashed(folder: MediumFolder, part: Part, into: memoryview) -> None:
-    digest, done = hashlib.sha256(), 0
-    with folder.open_blob(part.blob, part.blob_bytes) as descriptor:
-        while done < part.blob_bytes:
-            count = os.readv(descriptor, [into[done : done + _STEP_BYTES]])
-            if count == 0:
-                break
-            digest.update(into[done : done + count])
-            done += count
-    _expect(part, done, digest.hexdigest())
-
-
-def _expect(part: Part, size: int, sha256: str) -> None:
-    path = blob_path(part.blob)
-    if size != part.blob_bytes:
-        raise MediumError(path, f"expected {part.blob_bytes} bytes, got {size} (for {part.member})")
-    if sha256 != part.blob.hex:
-        raise MediumError(path, f"expected {part.blob}, got sha256:{sha256} (for {part.member})")
+    (blob,) = part_refs([part])
+    expect_blob(blob, done, digest.hexdigest())
 
 
 def _decode(blob: memoryview, into: memoryview) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.progress import Progress, QuietProgress
-from sealift.media.blob_check import check_parts
+from sealift.media.blob_check import check_blobs, part_refs
 from sealift.media.folder import MediumFolder
 from sealift.media.medium import CarriedBundle, read_medium
 
@@ -48,7 +48,7 @@ def verify_medium(path: Path, trust: TrustRoot, progress: Progress | None = None
         }
         total = sum(part.blob_bytes for part in parts.values())
         with (progress or QuietProgress()).step("verify", total) as advance:
-            check_parts(folder, list(parts.values()), advance)
+            check_blobs(folder, part_refs(parts.values()), advance)
     return VerifyReport(
         bundles=medium.bundles,
         files=len(listing),

@@ -20,7 +20,7 @@ from sealift.manifests.digest import Digest
 from sealift.manifests.errors import SealiftError
 from sealift.manifests.progress import Progress, QuietProgress
 from sealift.manifests.recipe import Task
-from sealift.media.blob_check import check_parts
+from sealift.media.blob_check import check_blobs, part_refs
 from sealift.media.errors import MediumNotFoundError
 from sealift.media.folder import MediumFolder
 from sealift.media.medium import CarriedBundle, read_medium
@@ -153,7 +153,7 @@ class _Job:
             _check_space(home, plan)  # 4
             with self.progress.step(f"import {carried.reference}", plan.read_bytes) as advance:
                 check_present(home, staging.folder, plan)
-                check_parts(folder, plan.spare, advance)
+                check_blobs(folder, part_refs(plan.spare), advance)
                 assemble(folder, plan.files, staging.folder, advance)  # 5
             staged = Staged(
                 bundle=carried.bundle,

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sealift.manifests.digest import Digest
 from sealift.manifests.part import Part
 from sealift.manifests.progress import Advance
 from sealift.media.errors import MediumError
@@ -59,13 +58,7 @@ def assemble(
     turns = [turn for file, target in pairs for turn in _turns(file, target)]
     try:
         with ThreadPoolExecutor(count, thread_name_prefix="import") as executor:
-            for turn in turns[:count]:
-                folder.prefetch(turn.part.blob)
-            ahead = [*(turn.part.blob for turn in turns[count:]), *[None] * count]
-            tasks = [
-                executor.submit(_take, turn, folder, pool, later)
-                for turn, later in zip(turns, ahead, strict=False)
-            ]
+            tasks = [executor.submit(_take, turn, folder, pool) for turn in turns]
             try:
                 for turn, task in zip(turns, tasks, strict=True):
                     task.result()
@@ -100,10 +93,8 @@ def _turns(plan: FilePlan, target: StagedFile) -> Iterator[_Turn]:
         before = after
 
 
-def _take(turn: _Turn, folder: MediumFolder, pool: BufferPool, ahead: Digest | None) -> None:
+def _take(turn: _Turn, folder: MediumFolder, pool: BufferPool) -> None:
     part = turn.part
-    if ahead is not None:
-        folder.prefetch(ahead)  # the disk reads while the processor works
     try:
         with load_part(folder, part, pool) as image:
             turn.target.write(image, part)
