@@ -12,7 +12,7 @@ from sealift.keys.errors import SignatureError
 from sealift.keys.signer import Signer
 from sealift.manifests import strict_json
 from sealift.manifests.errors import ManifestError
-from sealift.manifests.limits import LIMITS
+from sealift.manifests.limits import LIMITS, Limits
 from sealift.manifests.oci import MEDIA_TYPE_SIGSTORE_BUNDLE
 from sealift.manifests.record import Record
 
@@ -73,19 +73,22 @@ class Envelope:
         )
 
     @classmethod
-    def parse(cls, data: bytes, *, what: str = "signature") -> "Envelope":
+    def parse(cls, data: bytes, *, what: str = "signature", limits: Limits = LIMITS) -> "Envelope":
         """Read a file.
+
+        Args:
+            limits: `envelope_bytes`, `json_bytes` and `json_depth` apply.
 
         Raises:
             SignatureError: anything that `encode` would not have written: the first byte that is
                 not ours ends it, before any cryptography.
         """
-        if len(data) > LIMITS.envelope_bytes:
+        if len(data) > limits.envelope_bytes:
             raise SignatureError(
-                f"{what}: expected at most {LIMITS.envelope_bytes} bytes, got {len(data)}"
+                f"{what}: expected at most {limits.envelope_bytes} bytes, got {len(data)}"
             )
         try:
-            raw = strict_json.decode(data, _Bundle, what=what)
+            raw = strict_json.decode(data, _Bundle, what=what, limits=limits)
             (signature,) = raw.dsse_envelope.signatures
             envelope = cls(
                 payload_type=raw.dsse_envelope.payload_type,

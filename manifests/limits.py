@@ -17,6 +17,7 @@ class Limits:
     Attributes:
         folder_entries: of one folder of a medium. A FAT folder holds 65,536 entries, and a name of
             64 characters takes six of them: 10,922 files.
+        have_bytes: of the list of what a host holds: some 180,000 parts, 11 TB of models.
     """
 
     json_bytes: int = 8 * _MIB
@@ -25,6 +26,7 @@ class Limits:
     index_bytes: int = 1 * _MIB
     index_entries: int = 4096
     envelope_bytes: int = 4 * _MIB
+    have_bytes: int = 16 * _MIB
     part_bytes: int = 64 * _MIB
     parts: int = 16384
     files: int = 4096

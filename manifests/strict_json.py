@@ -108,7 +108,9 @@ def _object(pairs: list[tuple[str, JsonValue]], what: str) -> dict[str, JsonValu
     return result
 
 
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# Possessive, and a string may lack its end (the parser then refuses it): with backtracking, 1 MiB
+# of `"\"\"\"…` would take hours, and a long string a hundred times its size in memory.
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def _check_depth(text: str, what: str, depth_max: int) -> None:

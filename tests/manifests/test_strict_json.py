@@ -68,3 +68,10 @@ def test_canonical_form_is_read_back_and_is_its_own_canonical_form(value: object
     data = strict_json.canonical(value)
     assert strict_json.loads(data) == value
     assert strict_json.canonical(strict_json.loads(data)) == data
+
+
+@pytest.mark.parametrize("start", ["", '"', '["a",'])
+def test_a_string_without_an_end_is_refused_in_one_pass(start: str) -> None:
+    # Scanned from every quote again, this would take hours.
+    with pytest.raises(ManifestError):
+        strict_json.loads((start + '\\"' * 500_000).encode())
