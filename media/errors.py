@@ -8,6 +8,9 @@ __all__ = [
     "MediumNotFoundError",
     "MediumReadError",
     "NoSuchBundleError",
+    "ParityCountError",
+    "RebuiltError",
+    "RepairError",
 ]
 
 
@@ -51,3 +54,24 @@ class NoSuchBundleError(MediaError):
 
     category = Category.USAGE
     code = "no_such_bundle"
+
+
+class ParityCountError(MediaError):
+    """A number of repair parts that cannot be."""
+
+    category = Category.USAGE
+    code = "repair_parts_invalid"
+
+
+class RepairError(MediaError):
+    """More parts are lost than repair parts can make up for."""
+
+    category = Category.INTEGRITY
+    code = "repair_impossible"
+
+
+class RebuiltError(MediaError):
+    """A rebuilt part has other bytes than the signed ones."""
+
+    category = Category.INTEGRITY
+    code = "rebuilt_invalid"
