@@ -14,7 +14,7 @@ from sealift.runtime.engine.channel import WorkerChannel
 from sealift.runtime.engine.embed_queue import EmbedJob, EmbedQueue
 from sealift.runtime.engine.errors import TaskMismatchError, to_wire
 from sealift.runtime.engine.generator import Generator
-from sealift.runtime.engine.isolation import Isolation
+from sealift.runtime.isolation import Isolation
 from sealift.runtime.engine.loop import ChatTurn, EmbedTurn, Inbox, ModelLoop
 from sealift.runtime.engine.model import ChatModel, EmbedModel, load_model
 from sealift.runtime.engine.request import (

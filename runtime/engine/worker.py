@@ -11,7 +11,7 @@ import sys
 
 from sealift.manifests.telemetry import disable_telemetry
 from sealift.runtime.engine.channel import WorkerChannel
-from sealift.runtime.engine.isolation import isolate
+from sealift.runtime.isolation import isolate
 
 __all__ = ["main"]
 

@@ -3,7 +3,7 @@
 jinja2's own sandbox keeps a template away from Python's internals and from changing what it is
 given. It does not bound memory: `'a' * 10**9`, `ljust`, `%9999999999d`, a text doubled in a loop.
 Here each operator, method and filter that can grow a text is measured before it runs. Time is not
-its matter; see `template.py`.
+its matter; see `chat_template.py`.
 """
 
 import re
@@ -16,16 +16,14 @@ import jinja2.runtime
 import jinja2.sandbox
 from jinja2.compiler import CodeGenerator, Frame
 
-__all__ = ["BoundError", "SandboxEnvironment", "check_chars"]
+from sealift.runtime.template.errors import BoundError
+
+__all__ = ["SandboxEnvironment", "check_chars"]
 
 # A width or precision inside a format string: `%9999999d`, `{:>9999999}`.
 _WIDE_FORMAT = re.compile(r"\d{6}")
 _GROWING_FILTERS = ("center", "format", "indent", "join", "replace", "wordwrap")
 _GROWING_METHODS = frozenset({"expandtabs", "join", "replace", "translate"})
-
-
-class BoundError(Exception):
-    """A render passed one of its bounds."""
 
 
 def check_chars(chars: int, chars_max: int) -> None:

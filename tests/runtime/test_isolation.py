@@ -6,7 +6,7 @@ import sys
 CONNECT = """
 import socket, sys
 ours, theirs = socket.socketpair()
-from sealift.runtime.engine import isolation
+from sealift.runtime import isolation
 if sys.argv[1] == "guard":
     isolation._unshare = lambda flags: False
 print(isolation.isolate().value)

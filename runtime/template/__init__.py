@@ -1,0 +1,1 @@
+"""Chat templates in a sandbox: one for the engine that serves and for the inspection before it."""
