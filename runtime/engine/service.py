@@ -14,7 +14,6 @@ from sealift.runtime.engine.channel import WorkerChannel
 from sealift.runtime.engine.embed_queue import EmbedJob, EmbedQueue
 from sealift.runtime.engine.errors import TaskMismatchError, to_wire
 from sealift.runtime.engine.generator import Generator
-from sealift.runtime.isolation import Isolation
 from sealift.runtime.engine.loop import ChatTurn, EmbedTurn, Inbox, ModelLoop
 from sealift.runtime.engine.model import ChatModel, EmbedModel, load_model
 from sealift.runtime.engine.request import (
@@ -31,6 +30,7 @@ from sealift.runtime.engine.request import (
 from sealift.runtime.engine.scheduler import Scheduler
 from sealift.runtime.engine.sequence import Sequence
 from sealift.runtime.engine.settings import EngineSettings
+from sealift.runtime.isolation import Isolation
 
 __all__ = ["generator_of", "serve"]
 
