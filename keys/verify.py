@@ -10,39 +10,31 @@ A `VerifiedSeal` or `VerifiedBundle` exists only if every step below passed.
 from dataclasses import dataclass
 from typing import Any
 
+from sealift.keys.claim import (
+    pinned_manifest,
+    require_pinned,
+    sealed_bundle,
+    statement_envelope,
+)
 from sealift.keys.envelope import Envelope, pre_authentication_encoding
-from sealift.keys.errors import SignatureError
+from sealift.keys.errors import UntrustedError
 from sealift.keys.public_key import PublicKey
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.bundle import Manifest
 from sealift.manifests.digest import Digest
-from sealift.manifests.errors import ManifestError
-from sealift.manifests.layout import Referrer, SealedBundle
-from sealift.manifests.oci import (
-    MEDIA_TYPE_CONFIG,
-    MEDIA_TYPE_IMAGE_MANIFEST,
-    MEDIA_TYPE_SIGSTORE_BUNDLE,
-    Descriptor,
-)
-from sealift.manifests.statement import (
-    PAYLOAD_TYPE,
-    PREDICATE_EVALUATION,
-    PREDICATE_PROVENANCE,
-    AttestationRef,
-    SealStatement,
-    parse_attestation,
-)
+from sealift.manifests.layout import SealedBundle
+from sealift.manifests.parity import PREDICATE_PARITY
+from sealift.manifests.statement import AttestationRef, SealStatement, parse_attestation
 
 __all__ = [
     "VerifiedBundle",
     "VerifiedSeal",
-    "sealed_bundle",
     "verify_attestation",
     "verify_bundle",
+    "verify_parity",
+    "verify_payload",
     "verify_seal",
 ]
-
-_KINDS = {PREDICATE_PROVENANCE: "provenance", PREDICATE_EVALUATION: "evaluation"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +49,11 @@ class VerifiedSeal:
     def manifest(self) -> Digest:
         """Digest of the model manifest: the model's identity."""
         return Digest.parse(self.statement.fields.manifest)
+
+    @property
+    def key_id(self) -> str:
+        """Which key signed it."""
+        return self.key.key_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,26 +100,10 @@ def verify_seal(
 def verify_bundle(seal: VerifiedSeal, manifest: bytes, config: bytes) -> VerifiedBundle:
     """Check a manifest against its seal.
 
-    1. Its digest and size are the sealed ones.
-    2. It parses, in its one form, with its config.
-    3. Name, version and creation time are the seal's (no mix and match).
-    4. It carries exactly the files that the seal lists.
-
     Raises:
-        ManifestError: any of them fails.
+        ManifestError: as `pinned_manifest` says.
     """
-    fields = seal.statement.fields
-    if len(manifest) != fields.manifest_size or Digest.of(manifest) != seal.manifest:  # 1
-        raise ManifestError(f"manifest: expected {seal.manifest}, got {Digest.of(manifest)}")
-    parsed = Manifest.parse(manifest, config)  # 2
-    sealed = (fields.name, fields.version, fields.created)
-    carried = (parsed.name, parsed.version, parsed.created)
-    if sealed != carried:  # 3
-        raise ManifestError(f"manifest: the seal is for {sealed}, got {carried}")
-    difference = {file.path for file in seal.statement.files} ^ set(parsed.files)
-    if difference:  # 4
-        raise ManifestError(f"manifest: {min(difference)}: only in the seal or the manifest")
-    return VerifiedBundle(seal=seal, manifest=parsed)
+    return VerifiedBundle(seal=seal, manifest=pinned_manifest(seal.statement, manifest, config))
 
 
 def verify_attestation(
@@ -135,46 +116,51 @@ def verify_attestation(
         UntrustedError: signed by a key that is not trusted.
         ManifestError: about another manifest.
     """
-    got = Digest.of(envelope_bytes)
-    if str(got) != ref.digest:
-        raise SignatureError(f"attestation {ref.predicate_type}: expected {ref.digest}, got {got}")
+    require_pinned(envelope_bytes, ref)
     envelope, _ = _open(envelope_bytes, trust, what=f"attestation {ref.predicate_type}")
     return parse_attestation(
         envelope.payload, manifest=seal.manifest, predicate_type=ref.predicate_type
     )
 
 
-def sealed_bundle(statement: SealStatement, manifest: Manifest, seal: bytes) -> SealedBundle:
-    """Describe what a bundle puts on a medium: the writer's and the reader's one source."""
-    manifest_bytes, config_bytes = manifest.encode()
-    referrers = [
-        Referrer(kind="signature", blob=Descriptor.of(seal, MEDIA_TYPE_SIGSTORE_BUNDLE)),
-        *(
-            Referrer(
-                kind=_KINDS.get(ref.predicate_type, "attestation"),
-                blob=Descriptor(
-                    mediaType=MEDIA_TYPE_SIGSTORE_BUNDLE, digest=ref.digest, size=ref.size
-                ),
-            )
-            for ref in statement.fields.attestations
-        ),
-    ]
-    return SealedBundle(
-        name=manifest.name,
-        version=manifest.version,
-        manifest=Descriptor.of(manifest_bytes, MEDIA_TYPE_IMAGE_MANIFEST),
-        config=Descriptor.of(config_bytes, MEDIA_TYPE_CONFIG),
-        parts=manifest.parts,
-        referrers=tuple(referrers),
+def verify_parity(envelope_bytes: bytes, seal: VerifiedSeal) -> Any:
+    """Check the statement about a bundle's repair parts, and return its predicate.
+
+    The seal does not pin it: repair parts may be made later. So it must be by the seal's own key.
+
+    Raises:
+        SignatureError: not in our form, or a signature that does not fit.
+        UntrustedError: signed by another key than the seal, trusted or not.
+        ManifestError: about another manifest, or about something else than repair parts.
+    """
+    key_id = statement_envelope(envelope_bytes, what="parity").key_id
+    if key_id != seal.key_id:
+        raise UntrustedError(
+            f"parity: expected the seal's signer {seal.key_id[:16]}, got {key_id[:16]!r}",
+            hint="only who sealed a bundle can add repair parts to it",
+        )
+    signer = TrustRoot(keys={key_id: seal.key}, algorithms=frozenset({seal.key.algorithm}))
+    envelope, _ = _open(envelope_bytes, signer, what="parity")
+    return parse_attestation(
+        envelope.payload, manifest=seal.manifest, predicate_type=PREDICATE_PARITY
     )
 
 
+def verify_payload(
+    envelope_bytes: bytes, trust: TrustRoot, *, what: str
+) -> tuple[bytes, PublicKey]:
+    """Check the envelope of a statement and return its exact payload, and who signed it.
+
+    Raises:
+        SignatureError: not in our form, or a signature that does not fit.
+        UntrustedError: signed by a key that is not trusted.
+    """
+    envelope, key = _open(envelope_bytes, trust, what=what)
+    return envelope.payload, key
+
+
 def _open(data: bytes, trust: TrustRoot, *, what: str) -> tuple[Envelope, PublicKey]:
-    envelope = Envelope.parse(data, what=what)  # 1
-    if envelope.payload_type != PAYLOAD_TYPE:  # 2
-        raise SignatureError(
-            f"{what}: expected payload type {PAYLOAD_TYPE}, got {envelope.payload_type[:80]!r}"
-        )
+    envelope = statement_envelope(data, what=what)  # 1, 2
     key = trust.require(envelope.key_id)  # 3
     message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
     key.verify(envelope.signature, message)  # 4

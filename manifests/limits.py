@@ -31,6 +31,8 @@ class Limits:
     parts: int = 16384
     files: int = 4096
     volumes: int = 999
+    custody_records: int = 999
+    custody_bytes: int = 512 * 1024
     folder_entries: int = 10_000
     path_chars: int = 240
     component_chars: int = 100

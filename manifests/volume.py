@@ -77,6 +77,8 @@ class Volume(Record, frozen=True, kw_only=True):
             raise ManifestError(f"{VOLUME}: names a blob twice")
         if plan.base:
             Digest.parse(plan.base)
+        if volume.count == 1 and not plan.left_out:
+            raise ManifestError(f"{VOLUME}: a medium that carries all of its parts has none")
         if bool(plan.base) != bool(plan.left_out) or volume.encode() != data:
             raise ManifestError(f"{VOLUME}: not in the one form that this format writes")
         return volume

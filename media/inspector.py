@@ -19,7 +19,7 @@ from sealift.manifests.errors import ManifestError
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.statement import AttestationRef, SealStatement
 from sealift.media.folder import MediumFolder
-from sealift.media.medium import find_seals
+from sealift.media.referrers import find_referrers
 
 __all__ = ["Claim", "SignatureState", "inspect_medium"]
 
@@ -54,7 +54,7 @@ def inspect_medium(path: Path, trust: TrustRoot) -> tuple[Claim, ...]:
         ManifestError: a document that is not in our form.
     """
     with MediumFolder.open(path) as folder:
-        return tuple(_claim(folder, digest, trust) for digest in find_seals(folder))
+        return tuple(_claim(folder, digest, trust) for digest in find_referrers(folder).seals)
 
 
 def _claim(folder: MediumFolder, digest: Digest, trust: TrustRoot) -> Claim:

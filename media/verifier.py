@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sealift.keys.trust_root import TrustRoot
+from sealift.manifests.oci import blob_path
 from sealift.manifests.progress import Progress, QuietProgress
 from sealift.media.blob_check import check_blobs, part_refs
+from sealift.media.errors import MediumError
 from sealift.media.folder import MediumFolder
 from sealift.media.medium import CarriedBundle, read_medium
 
@@ -42,9 +44,15 @@ def verify_medium(path: Path, trust: TrustRoot, progress: Progress | None = None
             for carried in medium.bundles:
                 trust.require_audience(carried.bundle.seal.statement.fields.audience)
         listing = folder.listing()
-        medium.check_files(listing, medium.bundles)
+        medium.check_files(listing)
+        for carried in medium.bundles:
+            for part in medium.absent(listing, carried):
+                name = blob_path(part.blob)
+                got = listing.get(name)
+                said = "missing" if got is None else f"expected {part.blob_bytes} bytes, got {got}"
+                raise MediumError(name, said)
         parts = {
-            part.blob: part for carried in medium.bundles for part in carried.bundle.manifest.parts
+            part.blob: part for carried in medium.bundles for part in medium.parts_here(carried)
         }
         total = sum(part.blob_bytes for part in parts.values())
         with (progress or QuietProgress()).step("verify", total) as advance:

@@ -3,7 +3,8 @@
     result = import_bundle(Path("/media/usb"), store, name="purser")
 
 Guaranteed: signature first, then the plan, then part by part. A bundle is installed completely, in
-the log and durable, or nothing is: whatever was refused is in the log, and no file of it is left.
+the log and durable, or not at all: whatever was refused is in the log. Parts that were verified
+stay in the staging folder, for the next run or the next volume; nothing serves from there.
 """
 
 import os
@@ -11,103 +12,99 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 
 from sealift.keys.public_key import PublicKey
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.digest import Digest
 from sealift.manifests.errors import SealiftError
+from sealift.manifests.oci import blob_path
+from sealift.manifests.part import Part
 from sealift.manifests.progress import Progress, QuietProgress
-from sealift.manifests.recipe import Task
 from sealift.media.blob_check import check_blobs, part_refs
-from sealift.media.errors import MediumNotFoundError
+from sealift.media.errors import MediumError, MediumNotFoundError
 from sealift.media.folder import MediumFolder
-from sealift.media.medium import CarriedBundle, read_medium
+from sealift.media.medium import CarriedBundle, Medium, read_medium
+from sealift.media.source import MediumSource
 from sealift.runtime.audit.entry import Event, Kind
 from sealift.runtime.audit.errors import AuditError
-from sealift.runtime.importer.errors import ImporterError, SpaceError
-from sealift.runtime.importer.pipeline import assemble
-from sealift.runtime.importer.plan import ImportPlan, plan_import
-from sealift.runtime.importer.staging import Staging, check_present
+from sealift.runtime.importer.about import note_import
+from sealift.runtime.importer.assembly import Assembly
+from sealift.runtime.importer.errors import BaseMissingError, ImporterError
+from sealift.runtime.importer.installed_parts import installed_parts
+from sealift.runtime.importer.plan import LocalPart, Origin
+from sealift.runtime.importer.result import ImportResult, Outcome, Waiting
+from sealift.runtime.importer.shortfall import Shortfall, explain, waiting
+from sealift.runtime.importer.staging import Staging
 from sealift.runtime.store.admission import admit, is_installed
 from sealift.runtime.store.installed import KEY_FILE, record_files
 from sealift.runtime.store.staged import Staged
 from sealift.runtime.store.state import Imported, StoreState
 from sealift.runtime.store.store import Store
 
-__all__ = ["ImportResult", "Outcome", "import_bundle"]
+__all__ = ["ImportOptions", "import_bundle", "import_medium"]
 
 _MESSAGE_CHARS_MAX = 1000
-
-
-class Outcome(Enum):
-    """How an import ended."""
-
-    INSTALLED = "installed"
-    ALREADY_INSTALLED = "already_installed"
+_NAMED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportResult:
-    """What an import did.
+class ImportOptions:
+    """What the operator asked for.
 
     Attributes:
-        read_bytes: read from the medium.
-        reused_bytes: of files that were here already.
-        by_key_option: accepted under a key typed for this import alone.
-        checkpoint: size and short root of the log, to be written down.
+        name: which bundle, where the medium carries several (`name` or `name-version`).
+        key: accept this key alone, for this import alone; the version's record says so.
+        allow_downgrade: accept an older release than this host has seen.
+        rebuild_missing: rebuild what lies on other volumes instead of waiting for them.
     """
 
-    outcome: Outcome
-    name: str
-    version: str
-    task: Task
-    digest: Digest
-    key_id: str
-    by_key_option: bool
-    is_downgrade: bool
-    path: Path
-    size_bytes: int
-    read_bytes: int
-    reused_bytes: int
-    seconds: float
-    checkpoint: str
+    name: str | None = None
+    key: PublicKey | None = None
+    allow_downgrade: bool = False
+    rebuild_missing: bool = False
 
 
 def import_bundle(
     path: Path,
     store: Store,
-    *,
-    name: str | None = None,
-    key: PublicKey | None = None,
-    allow_downgrade: bool = False,
+    options: ImportOptions | None = None,
     progress: Progress | None = None,
-) -> ImportResult:
-    """Verify a bundle and install it.
+) -> ImportResult | Waiting:
+    """Verify a bundle that lies in a folder, and install it.
 
-    Args:
-        name: which one, where the medium carries several (`name` or `name-version`).
-        key: accept this key alone, for this import alone; the version's record says so.
-        allow_downgrade: accept an older release than this host has seen.
+    Raises:
+        MediumNotFoundError: there is no such folder.
+        SealiftError: as `import_medium` says.
+    """
+    with MediumFolder.open(path) as folder:
+        return import_medium(folder, store, options, progress)
+
+
+def import_medium(
+    source: MediumSource,
+    store: Store,
+    options: ImportOptions | None = None,
+    progress: Progress | None = None,
+) -> ImportResult | Waiting:
+    """Verify a bundle and install it, or take what this medium has of it.
 
     Raises:
         SealiftError: whatever is wrong; it is in the log, and nothing was installed.
     """
     job = _Job(
+        source=source,
         store=store,
-        name=name,
-        key=key,
-        allow_downgrade=allow_downgrade,
+        options=options or ImportOptions(),
         progress=progress or QuietProgress(),
     )
     try:
         with _explaining():
-            return job.run(path)
-    except (AuditError, MediumNotFoundError):
-        raise  # no log to write to; no medium to speak of
+            return job.run()
+    except AuditError:
+        raise  # no log to write to
     except SealiftError as error:
-        store.log.append(_refusal(error, path, name))
+        store.log.append(_refusal(error, source.label, job.options.name))
         raise
 
 
@@ -132,11 +129,11 @@ class _Job:
             trust.require_audience(fields.audience)  # 2
             state = self.store.state()
             if is_installed(state, fields):
-                medium.check_files(folder.listing(), [carried])
+                medium.check_files(folder.listing())
                 Staging.clear(self.store.home)
                 return self._result(carried, Outcome.ALREADY_INSTALLED, started)
             is_downgrade = self._admit(state, carried)
-            medium.check_files(folder.listing(), [carried])  # 3
+            medium.check_files(folder.listing())  # 3
             plan = self._read(folder, carried, is_downgrade)
         result = self._result(carried, Outcome.INSTALLED, started)
         return replace(
