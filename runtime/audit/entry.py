@@ -30,6 +30,7 @@ class Kind(Enum):
     KEY_DISTRUST = "key.distrust"
     MODEL_IMPORT = "model.import"
     MODEL_IMPORT_REFUSED = "model.import_refused"
+    MODEL_IMPORT_WAITING = "model.import_waiting"
     MODEL_REMOVE = "model.remove"
     MODEL_ROLLBACK = "model.rollback"
     MODEL_LOAD = "model.load"

@@ -3,6 +3,7 @@
 from sealift.manifests.errors import Category, SealiftError
 
 __all__ = [
+    "BaseMissingError",
     "ImportBusyError",
     "ImporterError",
     "SpaceError",
@@ -26,3 +27,10 @@ class ImportBusyError(ImporterError):
     """Another import into this home is running."""
 
     code = "import_busy"
+
+
+class BaseMissingError(ImporterError):
+    """A delta leaves out what this host does not hold."""
+
+    category = Category.INTEGRITY
+    code = "base_missing"

@@ -18,57 +18,41 @@ from sealift.keys.public_key import PublicKey
 from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.digest import Digest
 from sealift.manifests.errors import SealiftError
-from sealift.manifests.oci import blob_path
-from sealift.manifests.part import Part
 from sealift.manifests.progress import Progress, QuietProgress
 from sealift.media.blob_check import check_blobs, part_refs
-from sealift.media.errors import MediumError, MediumNotFoundError
+from sealift.media.errors import MediumNotFoundError
 from sealift.media.folder import MediumFolder
 from sealift.media.medium import CarriedBundle, Medium, read_medium
 from sealift.media.source import MediumSource
 from sealift.runtime.audit.entry import Event, Kind
 from sealift.runtime.audit.errors import AuditError
-from sealift.runtime.importer.about import note_import
-from sealift.runtime.importer.assembly import Assembly
-from sealift.runtime.importer.errors import BaseMissingError, ImporterError
+from sealift.runtime.importer.about import note_import, unfinished_import
+from sealift.runtime.importer.assembly import Assembly, Shortfall
+from sealift.runtime.importer.errors import ImporterError
 from sealift.runtime.importer.installed_parts import installed_parts
-from sealift.runtime.importer.plan import LocalPart, Origin
 from sealift.runtime.importer.result import ImportResult, Outcome, Waiting
-from sealift.runtime.importer.shortfall import Shortfall, explain, waiting
+from sealift.runtime.importer.shortfall import base_missing, shortfall_error
 from sealift.runtime.importer.staging import Staging
+from sealift.runtime.importer.stock import Stock
 from sealift.runtime.store.admission import admit, is_installed
 from sealift.runtime.store.installed import KEY_FILE, record_files
 from sealift.runtime.store.staged import Staged
 from sealift.runtime.store.state import Imported, StoreState
 from sealift.runtime.store.store import Store
 
-__all__ = ["ImportOptions", "import_bundle", "import_medium"]
+__all__ = ["import_bundle", "import_medium"]
 
 _MESSAGE_CHARS_MAX = 1000
-_NAMED_MAX = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
-    """What the operator asked for.
-
-    Attributes:
-        name: which bundle, where the medium carries several (`name` or `name-version`).
-        key: accept this key alone, for this import alone; the version's record says so.
-        allow_downgrade: accept an older release than this host has seen.
-        rebuild_missing: rebuild what lies on other volumes instead of waiting for them.
-    """
-
-    name: str | None = None
-    key: PublicKey | None = None
-    allow_downgrade: bool = False
-    rebuild_missing: bool = False
 
 
 def import_bundle(
     path: Path,
     store: Store,
-    options: ImportOptions | None = None,
+    *,
+    name: str | None = None,
+    key: PublicKey | None = None,
+    allow_downgrade: bool = False,
+    rebuild_missing: bool = False,
     progress: Progress | None = None,
 ) -> ImportResult | Waiting:
     """Verify a bundle that lies in a folder, and install it.
@@ -77,35 +61,41 @@ def import_bundle(
         MediumNotFoundError: there is no such folder.
         SealiftError: as `import_medium` says.
     """
-    with MediumFolder.open(path) as folder:
-        return import_medium(folder, store, options, progress)
+    job = _Job(
+        store=store, name=name, key=key, allow_downgrade=allow_downgrade,
+        rebuild_missing=rebuild_missing, progress=progress or QuietProgress(),
+    )  # fmt: skip
+    with job.logging_refusals(str(path)), MediumFolder.open(path) as folder:
+        return job.run(folder)
 
 
 def import_medium(
     source: MediumSource,
     store: Store,
-    options: ImportOptions | None = None,
+    *,
+    name: str | None = None,
+    key: PublicKey | None = None,
+    allow_downgrade: bool = False,
+    rebuild_missing: bool = False,
     progress: Progress | None = None,
 ) -> ImportResult | Waiting:
     """Verify a bundle and install it, or take what this medium has of it.
+
+    Args:
+        name: which one, where the medium carries several (`name` or `name-version`).
+        key: accept this key alone, for this import alone; the version's record says so.
+        allow_downgrade: accept an older release than this host has seen.
+        rebuild_missing: rebuild what lies on other volumes instead of waiting for them.
 
     Raises:
         SealiftError: whatever is wrong; it is in the log, and nothing was installed.
     """
     job = _Job(
-        source=source,
-        store=store,
-        options=options or ImportOptions(),
-        progress=progress or QuietProgress(),
-    )
-    try:
-        with _explaining():
-            return job.run()
-    except AuditError:
-        raise  # no log to write to
-    except SealiftError as error:
-        store.log.append(_refusal(error, source.label, job.options.name))
-        raise
+        store=store, name=name, key=key, allow_downgrade=allow_downgrade,
+        rebuild_missing=rebuild_missing, progress=progress or QuietProgress(),
+    )  # fmt: skip
+    with job.logging_refusals(source.label):
+        return job.run(source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,50 +106,122 @@ class _Job:
     name: str | None
     key: PublicKey | None
     allow_downgrade: bool
+    rebuild_missing: bool
     progress: Progress
 
-    def run(self, path: Path) -> ImportResult:
+    @contextmanager
+    def logging_refusals(self, label: str) -> Iterator[None]:
+        """Put whatever is raised into the log, unless there is no log, or no medium."""
+        try:
+            with _explaining():
+                yield
+        except (AuditError, MediumNotFoundError):
+            raise
+        except SealiftError as error:
+            self.store.log.append(_refusal(error, label, self.name))
+            raise
+
+    def run(self, source: MediumSource) -> ImportResult | Waiting:
         """1. Signatures. 2. May it come in? 3. Is all there? 4. Space. 5. Parts. 6. Install."""
         started = time.monotonic()
         trust = self._trust()
-        with MediumFolder.open(path) as folder:
-            medium = read_medium(folder, trust)  # 1
-            carried = medium.choose(self.name)
-            fields = carried.bundle.seal.statement.fields
-            trust.require_audience(fields.audience)  # 2
-            state = self.store.state()
-            if is_installed(state, fields):
-                medium.check_files(folder.listing())
-                Staging.clear(self.store.home)
-                return self._result(carried, Outcome.ALREADY_INSTALLED, started)
-            is_downgrade = self._admit(state, carried)
-            medium.check_files(folder.listing())  # 3
-            plan = self._read(folder, carried, is_downgrade)
+        medium = read_medium(source, trust)  # 1
+        carried = medium.choose(self.name)
+        fields = carried.bundle.seal.statement.fields
+        trust.require_audience(fields.audience)  # 2
+        sizes = source.listing()
+        if not source.is_stream:
+            medium.check_files(sizes)
+        state = self.store.state()
+        if is_installed(state, fields):
+            Staging.remove(self.store.home, carried.bundle.seal.manifest)
+            return self._result(carried, Outcome.ALREADY_INSTALLED, started)
+        is_downgrade = self._admit(state, carried)
+        stock = Stock.of(source, medium, carried, sizes)  # 3
+        with Staging.open(self.store.home, carried.bundle.seal.manifest) as staging:
+            shortfall = self._assemble(source, medium, carried, stock, staging)  # 4, 5
+            if shortfall.is_nothing:
+                self._install(carried, staging, is_downgrade)  # 6
+            else:
+                return self._wait(medium, carried, staging, shortfall)
         result = self._result(carried, Outcome.INSTALLED, started)
         return replace(
             result,
             is_downgrade=is_downgrade,
-            read_bytes=plan.read_bytes,
-            reused_bytes=sum(size for _, size in plan.present),
+            read_bytes=shortfall.read_bytes,
+            reused_bytes=shortfall.reused_bytes,
         )
 
-    def _read(self, folder: MediumFolder, carried: CarriedBundle, is_downgrade: bool) -> ImportPlan:
-        home = self.store.home
-        with Staging.open(home, carried.bundle.seal.manifest) as staging:
-            plan = plan_import(carried.bundle, staging.held())
-            _check_space(home, plan)  # 4
-            with self.progress.step(f"import {carried.reference}", plan.read_bytes) as advance:
-                check_present(home, staging.folder, plan)
-                check_blobs(folder, part_refs(plan.spare), advance)
-                assemble(folder, plan.files, staging.folder, advance)  # 5
-            staged = Staged(
-                bundle=carried.bundle,
-                folder=staging.folder,
-                records=self._records(carried),
-                recheck=lambda state: self._recheck(state, carried),
+    def _assemble(
+        self,
+        source: MediumSource,
+        medium: Medium,
+        carried: CarriedBundle,
+        stock: Stock,
+        staging: Staging,
+    ) -> Shortfall:
+        assembly = Assembly(self.store.home, staging, carried, installed_parts(self.store))
+        takes, absent = assembly.takes(stock.blobs)
+        left_out = set(medium.volume.plan.left_out) if medium.volume else set()
+        missing_base = [part for part in absent if part.blob.hex in left_out]
+        if missing_base:
+            staging.discard_if_empty()
+            raise base_missing(carried.reference, missing_base)
+        assembly.check_space()
+        note_import(staging, carried, medium.volume)
+        lost = {part: error for part, error in stock.lost.items() if part in absent}
+        total = sum(take.part.blob_bytes for take in takes)
+        try:
+            with self.progress.step(f"import {carried.reference}", total) as advance:
+                if not source.is_stream:
+                    check_blobs(source, part_refs(assembly.plan.spare), advance)
+                return assembly.run(
+                    source, takes, absent, advance, lost=lost, on_medium=stock.blobs,
+                    keep_repair=medium.volume is not None and medium.volume.count > 1,
+                    rebuild_absent=self.rebuild_missing,
+                )  # fmt: skip
+        finally:
+            staging.discard_if_empty()
+
+    def _wait(
+        self, medium: Medium, carried: CarriedBundle, staging: Staging, shortfall: Shortfall
+    ) -> Waiting:
+        kept = len(staging.journal.held)
+        if shortfall.lost and (shortfall.repair is not None or not shortfall.absent
+                               or carried.parity is None):  # fmt: skip
+            raise shortfall_error(shortfall, kept)
+        number = medium.volume.number if medium.volume is not None else 1
+        unfinished = unfinished_import(self.store.home, staging.folder)
+        self.store.log.append(
+            Event(
+                kind=Kind.MODEL_IMPORT_WAITING,
+                fields={
+                    "name": carried.name,
+                    "version": carried.bundle.manifest.version,
+                    "digest": str(carried.bundle.seal.manifest),
+                    "volume": number,
+                    "held_parts": unfinished.held_parts,
+                    "parts": unfinished.part_count,
+                },
             )
-            self.store.install(staged, self._imported(carried, is_downgrade))  # 6
-        return plan
+        )
+        return Waiting(
+            unfinished=unfinished,
+            volume=number,
+            damaged=tuple(error.message for error in shortfall.lost.values()),
+            read_bytes=shortfall.read_bytes,
+            checkpoint=self.store.log.checkpoint.short,
+        )
+
+    def _install(self, carried: CarriedBundle, staging: Staging, is_downgrade: bool) -> None:
+        staged = Staged(
+            bundle=carried.bundle,
+            folder=staging.folder,
+            records=self._records(carried),
+            recheck=lambda state: self._recheck(state, carried),
+        )
+        self.store.install(staged, self._imported(carried, is_downgrade))
+        staging.discard()
 
     def _trust(self) -> TrustRoot:
         if self.key is None:
@@ -228,21 +290,11 @@ class _Job:
         )
 
 
-def _check_space(home: Path, plan: ImportPlan) -> None:
-    disk = os.statvfs(home)
-    free = disk.f_bavail * disk.f_frsize
-    if free < plan.space_bytes:
-        raise SpaceError(
-            f"{home}: expected {plan.space_bytes} free bytes, got {free}",
-            hint="free space, or set SEALIFT_HOME to a larger disk",
-        )
-
-
-def _refusal(error: SealiftError, path: Path, name: str | None) -> Event:
+def _refusal(error: SealiftError, label: str, name: str | None) -> Event:
     return Event(
         kind=Kind.MODEL_IMPORT_REFUSED,
         fields={
-            "medium": os.fsencode(path).decode("utf-8", "backslashreplace"),
+            "medium": os.fsencode(label).decode("utf-8", "backslashreplace"),
             "name": name,
             "code": error.code,
             "message": error.message[:_MESSAGE_CHARS_MAX],

@@ -6,10 +6,11 @@
 
 Large files are preallocated and written with O_DIRECT from aligned memory: they do not pass through
 the page cache, which would cost a second copy and a long flush at the end. File systems that refuse
-that get ordinary writes.
+that get ordinary writes. What an interrupted import wrote stays, and is gone on with.
 """
 
 import errno
+import fcntl
 import mmap
 import os
 import threading
@@ -21,7 +22,7 @@ from sealift.runtime.importer.errors import ImporterError, SpaceError
 from sealift.runtime.importer.plan import FilePlan
 from sealift.runtime.store.staged import BLOB_MODE
 
-__all__ = ["StagedFile"]
+__all__ = ["StagedFile", "explained"]
 
 _DIRECT_BYTES_MIN = 1 << 20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -31,14 +32,27 @@ class StagedFile:
     """A file that is being written under `<sha256>.partial`; parts may come from many threads."""
 
     def __init__(self, folder: Path, plan: FilePlan) -> None:
-        self._plan = plan
-        self._path = folder / f"{plan.sha256}.partial"
+        self.plan = plan
+        self.path = folder / f"{plan.sha256}.partial"
         self._target = folder / plan.sha256
         self._lock = threading.Lock()
         self._is_direct = plan.size_bytes >= _DIRECT_BYTES_MIN and all(
             part.offset % mmap.PAGESIZE == 0 for part in plan.parts
         )
         self._descriptor: int | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the file has its name."""
+        return self._target.exists()
+
+    @property
+    def allocated_bytes(self) -> int:
+        """What the disk has set aside for it already."""
+        try:
+            return self.path.stat().st_blocks * 512
+        except FileNotFoundError:
+            return 0
 
     def write(self, image: memoryview, part: Part) -> None:
         """Write a part's content, which lies at `CONTENT_START` of a page-aligned buffer.
@@ -50,7 +64,7 @@ class StagedFile:
         try:
             self._write(image, part)
         except OSError as error:
-            raise _explained(error, self._plan.path) from error
+            raise explained(error, self.plan.path) from error
 
     def finish(self) -> None:
         """Cut to size, make durable and read-only, and give the file its name.
@@ -59,14 +73,14 @@ class StagedFile:
             SpaceError, ImporterError: as `write`.
         """
         try:
-            descriptor = self._open()
-            os.ftruncate(descriptor, self._plan.size_bytes)
+            descriptor = self.open()
+            os.ftruncate(descriptor, self.plan.size_bytes)
             os.fchmod(descriptor, BLOB_MODE)
             os.fsync(descriptor)
             self.close()
-            self._path.rename(self._target)
+            self.path.rename(self._target)
         except OSError as error:
-            raise _explained(error, self._plan.path) from error
+            raise explained(error, self.plan.path) from error
 
     def close(self) -> None:
         """Close the file, finished or not."""
@@ -76,7 +90,7 @@ class StagedFile:
                 self._descriptor = None
 
     def _write(self, image: memoryview, part: Part) -> None:
-        descriptor = self._open()
+        descriptor = self.open()
         # Whole pages only; what is written beyond the file's end is cut off at the finish, and
         # within the file a part ends on a page, or O_DIRECT is not used.
         length = part.length + (-part.length % mmap.PAGESIZE if self._is_direct else 0)
@@ -94,40 +108,39 @@ class StagedFile:
             if self._is_direct and done < length and done % mmap.PAGESIZE:
                 self._go_buffered(descriptor)
 
-    def _open(self) -> int:
+    def open(self) -> int:
+        """Open the file, preallocated; the same descriptor for every caller."""
         with self._lock:
             if self._descriptor is None:
                 self._descriptor = self._create()
             return self._descriptor
 
     def _create(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(self._path, flags | (os.O_DIRECT if self._is_direct else 0), 0o600)
+            descriptor = os.open(self.path, flags | (os.O_DIRECT if self._is_direct else 0), 0o600)
         except OSError as error:
             if error.errno != errno.EINVAL or not self._is_direct:
                 raise
-            self._path.unlink(missing_ok=True)
             self._is_direct = False
-            descriptor = os.open(self._path, flags, 0o600)
-        if self._plan.size_bytes:
+            descriptor = os.open(self.path, flags, 0o600)
+        if self.plan.size_bytes:
             try:
-                os.posix_fallocate(descriptor, 0, self._plan.size_bytes)
+                os.posix_fallocate(descriptor, 0, self.plan.size_bytes)
             except OSError as error:
                 os.close(descriptor)
-                raise _explained(error, self._plan.path) from error
+                raise explained(error, self.plan.path) from error
         return descriptor
 
     def _go_buffered(self, descriptor: int) -> None:
         """Turn O_DIRECT off on an open file; writes in flight are not affected."""
-        import fcntl
-
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
         fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
         self._is_direct = False
 
 
-def _explained(error: OSError, path: str) -> ImporterError:
+def explained(error: OSError, path: str) -> ImporterError:
+    """Say what a failed write means to the operator."""
     if error.errno in _NO_SPACE:
         return SpaceError(f"{path}: the disk is full", hint="free space and import again")
     return ImporterError(f"{path}: cannot be written: {error.strerror or error}")

@@ -1,8 +1,12 @@
-"""The folder where an import assembles files, until all of them are verified.
+"""The folders where imports assemble files, until all of them are verified.
 
-One import a home at a time. What fails leaves nothing behind. What is killed leaves finished files,
-which the next import of the same bundle takes over, after it has hashed them again; an import of
-another bundle removes them.
+    with Staging.open(home, manifest) as staging:
+        ...                                          # staging.folder, staging.journal
+        staging.discard()                            # installed, or never to be
+
+A bundle has a folder of its own, named by its manifest, so several can be under way: a set of discs
+may come in over days. What is there stays there, whatever ends an import, until it is installed or
+discarded. One import a home at a time.
 """
 
 import shutil
@@ -13,28 +17,36 @@ from pathlib import Path
 
 from sealift.manifests.digest import Digest
 from sealift.runtime.importer.errors import ImportBusyError
+from sealift.runtime.importer.journal import Journal
 from sealift.runtime.importer.plan import ImportPlan
 from sealift.runtime.store import change, paths
 from sealift.runtime.store.errors import StoreIntegrityError
 from sealift.runtime.store.file_hash import hash_file
 
-__all__ = ["Staging", "check_present"]
+__all__ = ["ABOUT_FILE", "JOURNAL_FILE", "Staging", "check_present", "present_path"]
+
+ABOUT_FILE = "about.json"
+JOURNAL_FILE = "parts"
 
 _LOCK = f"{paths.STAGING}/lock"
+_REPAIR = "repair"
 _SHA256_CHARS = 64
 
 
 class Staging:
     """A folder of one bundle's finished and unfinished files."""
 
-    def __init__(self, home: Path, folder: Path) -> None:
+    def __init__(self, home: Path, folder: Path, journal: Journal) -> None:
         self._home = home
+        self._is_kept = True
         self.folder = folder
+        self.journal = journal
+        self.repair_folder = folder / _REPAIR
 
     @classmethod
     @contextmanager
     def open(cls, home: Path, manifest: Digest) -> Iterator["Staging"]:
-        """Take the folder of a bundle; it is gone when the block ends.
+        """Take the folder of a bundle.
 
         Raises:
             ImportBusyError: another import is running.
@@ -43,23 +55,58 @@ class Staging:
             if not held:
                 raise ImportBusyError(f"{home}: another import is running", hint="wait for its end")
             folder = home / paths.STAGING / manifest.hex
-            _clean(folder)
+            folder.mkdir(exist_ok=True)
+            journal = Journal(folder / JOURNAL_FILE)
+            staging = cls(home, folder, journal)
             try:
-                yield cls(home, folder)
+                staging.repair_folder.mkdir(exist_ok=True)
+                yield staging
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
+                journal.close()
+                if not staging._is_kept:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     @staticmethod
-    def clear(home: Path) -> None:
-        """Remove what killed imports left, unless an import is running."""
+    def remove(home: Path, manifest: Digest) -> bool:
+        """Remove what an unfinished import left; the value says whether there was anything.
+
+        Raises:
+            ImportBusyError: an import is running.
+        """
+        folder = home / paths.STAGING / manifest.hex
         with change.try_exclusive(home / _LOCK) as held:
-            if held:
-                _remove_folders(home / paths.STAGING)
+            if not held:
+                raise ImportBusyError(f"{home}: another import is running", hint="wait for its end")
+            is_there = folder.is_dir() and not folder.is_symlink()
+            if is_there:
+                shutil.rmtree(folder)
+        return is_there
+
+    @staticmethod
+    def folders(home: Path) -> list[Path]:
+        """Return the folder of every import that is under way or was interrupted."""
+        return sorted(
+            path
+            for path in (home / paths.STAGING).iterdir()
+            if path.is_dir() and not path.is_symlink()
+        )
+
+    def discard(self) -> None:
+        """Remove the folder when the block ends: nothing of it will be needed."""
+        self._is_kept = False
+
+    def discard_if_empty(self) -> None:
+        """Remove the folder when the block ends, unless it holds something verified."""
+        repair = any(path.suffix == "" for path in self.repair_folder.iterdir())
+        files = any(len(path.name) == _SHA256_CHARS for path in self.folder.iterdir())
+        if not self.journal.held and not repair and not files:
+            self._is_kept = False
 
     def held(self) -> frozenset[str]:
         """Return the SHA-256 of every file that is here already, finished."""
-        folders = (self.folder, self._home / paths.BLOBS)
-        return frozenset(path.name for folder in folders for path in folder.iterdir())
+        staged = (path.name for path in self.folder.iterdir())
+        installed = (path.name for path in (self._home / paths.BLOBS).iterdir())
+        return frozenset((*(name for name in staged if len(name) == _SHA256_CHARS), *installed))
 
 
 def check_present(home: Path, folder: Path, plan: ImportPlan) -> None:
@@ -71,8 +118,7 @@ def check_present(home: Path, folder: Path, plan: ImportPlan) -> None:
 
     def check(item: tuple[str, int]) -> None:
         sha256, size = item
-        blob = home / paths.blob(sha256)
-        path = blob if blob.exists() else folder / sha256
+        path = present_path(home, folder, sha256)
         got = hash_file(path, size_max=size)
         if got != sha256:
             raise StoreIntegrityError(
@@ -84,18 +130,7 @@ def check_present(home: Path, folder: Path, plan: ImportPlan) -> None:
         list(executor.map(check, plan.present))
 
 
-def _clean(folder: Path) -> None:
-    """Remove what other imports left, and unfinished files of this one."""
-    _remove_folders(folder.parent, keep=folder.name)
-    folder.mkdir(exist_ok=True)
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        elif len(path.name) != _SHA256_CHARS:
-            path.unlink()
-
-
-def _remove_folders(staging: Path, *, keep: str = "") -> None:
-    for path in staging.iterdir():
-        if path.name != keep and path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+def present_path(home: Path, folder: Path, sha256: str) -> Path:
+    """Return where a finished file lies: in the store, or in the staging folder."""
+    blob = home / paths.blob(sha256)
+    return blob if blob.exists() else folder / sha256

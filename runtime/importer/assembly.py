@@ -1,0 +1,242 @@
+"""Put the files of one bundle together, over any number of runs and media.
+
+    shortfall = Assembly(...).run(source, on_medium=…)
+    if shortfall.is_nothing: ...                     # every file is finished in the staging folder
+
+Parts come from the medium, from earlier runs, and from what is installed. What cannot be had is
+rebuilt where repair parts suffice. Every part is checked by its signed digest, rebuilt ones too,
+and every file by its own.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from sealift.manifests.part import Part
+from sealift.manifests.progress import Advance
+from sealift.media.errors import MediumError, RepairError
+from sealift.media.medium import CarriedBundle
+from sealift.media.source import MediumSource
+from sealift.runtime.importer.errors import SpaceError
+from sealift.runtime.importer.pipeline import Lost, take_parts
+from sealift.runtime.importer.plan import LocalPart, Origin, Take, plan_import, plan_takes
+from sealift.runtime.importer.repair_shelf import RepairShelf
+from sealift.runtime.importer.staged_file import StagedFile
+from sealift.runtime.importer.staging import Staging, check_present, present_path
+
+__all__ = ["Assembly", "Shortfall"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """What a run could not get.
+
+    Attributes:
+        lost: parts that this medium should hold, and what is wrong with each.
+        absent: parts that are on other media.
+        repair: why repair parts did not help, if there are any.
+        read_bytes: read from the medium.
+        reused_bytes: of content that was here already.
+    """
+
+    lost: Lost
+    absent: tuple[Part, ...]
+    repair: RepairError | None
+    read_bytes: int
+    reused_bytes: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether every file is complete."""
+        return not self.lost and not self.absent
+
+
+class Assembly:
+    """One bundle's files in its staging folder."""
+
+    def __init__(
+        self,
+        home: Path,
+        staging: Staging,
+        carried: CarriedBundle,
+        installed: Mapping[str, LocalPart],
+    ) -> None:
+        self._home = home
+        self._staging = staging
+        self._carried = carried
+        self._installed = installed
+        self.plan = plan_import(carried.bundle, staging.held())
+        self._targets = {file.sha256: StagedFile(staging.folder, file) for file in self.plan.files}
+        self._shelf = RepairShelf(staging.repair_folder, carried.parity)
+
+    def takes(self, on_medium: Set[str]) -> tuple[tuple[Take, ...], tuple[Part, ...]]:
+        """Say where each part will come from, and which come from nowhere in this run."""
+        return plan_takes(
+            self.plan.files,
+            staged=self._staging.journal.held,
+            installed=self._installed,
+            on_medium=on_medium,
+        )
+
+    def check_space(self) -> None:
+        """Compare the disk's free space with what is still to be written.
+
+        Raises:
+            SpaceError: it is too small.
+        """
+        disk = os.statvfs(self._home)
+        free = disk.f_bavail * disk.f_frsize
+        needed = self.plan.space_bytes - sum(
+            min(target.allocated_bytes, target.plan.size_bytes) for target in self._targets.values()
+        )
+        if free < needed:
+            raise SpaceError(
+                f"{self._home}: expected {needed} free bytes, got {free}",
+                hint="free space, or set SEALIFT_HOME to a larger disk",
+            )
+
+    def run(
+        self,
+        source: MediumSource,
+        takes: Sequence[Take],
+        absent: Sequence[Part],
+        advance: Advance,
+        *,
+        lost: Lost,
+        on_medium: Set[str],
+        keep_repair: bool,
+        rebuild_absent: bool,
+    ) -> Shortfall:
+        """Get what can be had, and finish what is complete.
+
+        Args:
+            takes, absent: as `takes` gave them.
+            lost: which of the absent parts this medium should hold.
+            keep_repair: other media will come: keep this one's repair parts for their damage.
+            rebuild_absent: do not wait for other media: rebuild what they hold.
+
+        Raises:
+            StoreIntegrityError: a file that is here already has decayed.
+            SpaceError, ImporterError: this host's disk failed.
+            MediumError: a file's parts are right and the file is not.
+        """
+        check_present(self._home, self._staging.folder, self.plan)
+        refusal: RepairError | None = None
+        pending, missing = list(takes), tuple(part for part in absent if part not in lost)
+        gone = lost
+        try:
+            while True:
+                lost = gone | take_parts(
+                    source, pending, self._targets, self._staging.journal, advance
+                )
+                wanted = None if keep_repair else len(lost) + len(missing)
+                self._shelf.fill(source, on_medium, wanted)
+                if rebuild_absent or not missing:
+                    refusal = self._rebuild([*lost, *missing])
+                    if refusal is None:
+                        lost, missing = {}, ()
+                pending = _again(pending, lost, on_medium, source)
+                if not pending:
+                    break
+            if not lost and not missing:
+                self._finish_rest()
+        finally:
+            for target in self._targets.values():
+                target.close()
+        return Shortfall(
+            lost=lost,
+            absent=missing,
+            repair=refusal if self._carried.parity else None,
+            read_bytes=sum(t.part.blob_bytes for t in takes if t.origin is Origin.MEDIUM),
+            reused_bytes=sum(size for _, size in self.plan.present)
+            + sum(t.part.length for t in takes if t.origin is not Origin.MEDIUM),
+        )
+
+    def _rebuild(self, parts: Sequence[Part]) -> RepairError | None:
+        """Rebuild parts into their files; the value says why it cannot be done."""
+        if not parts:
+            return None
+        digests = {file.path: file.digest for file in self._carried.bundle.seal.statement.files}
+        unfinished = {
+            path: self._targets[sha256]
+            for path, sha256 in digests.items()
+            if sha256 in self._targets and not self._targets[sha256].is_finished
+        }
+        finished = {
+            path: present_path(self._home, self._staging.folder, sha256)
+            for path, sha256 in digests.items()
+            if path not in unfinished
+        }
+        try:
+            self._shelf.rebuild(
+                self._carried.bundle.manifest.parts,
+                {path: file.path for path, file in unfinished.items()} | finished,
+                lost=self._not_held(unfinished),
+                targets=unfinished,
+            )
+        except RepairError as error:
+            return error
+        for part in parts:
+            self._staging.journal.add(part.tar.hex)
+        return None
+
+    def _not_held(self, unfinished: Mapping[str, StagedFile]) -> frozenset[int]:
+        """Index of every part whose content is nowhere on this host."""
+        held = self._staging.journal.held
+        # Of equal files one is assembled: the parts of the others are held when its are.
+        tar_of = {
+            (path, part.index): part.tar.hex
+            for path, file in unfinished.items()
+            for part in file.plan.parts
+        }
+        return frozenset(
+            index
+            for index, part in enumerate(self._carried.bundle.manifest.parts)
+            if part.file in unfinished and tar_of.get((part.file, part.index)) not in held
+        )
+
+    def _finish_rest(self) -> None:
+        """Finish the files whose parts did not come in one run, in order: read them again."""
+        for target in self._targets.values():
+            if target.is_finished:
+                continue
+            target.open()
+            got = _hash_start(target.path, target.plan.size_bytes)
+            if got != target.plan.sha256:
+                raise MediumError(
+                    target.plan.path, f"expected sha256:{target.plan.sha256}, got sha256:{got}"
+                )
+            target.finish()
+
+
+def _again(
+    takes: Sequence[Take], lost: Lost, on_medium: Set[str], source: MediumSource
+) -> list[Take]:
+    """Return what to try once more: from the medium what decayed here, or a stream's next round."""
+    on_disk = [
+        take
+        for take in takes
+        if take.part in lost
+        and take.origin is not Origin.MEDIUM
+        and take.part.blob.hex in on_medium
+    ]
+    if on_disk or not lost or not source.next_round():
+        return [Take(part=t.part, file=t.file, origin=Origin.MEDIUM) for t in on_disk]
+    return [
+        Take(part=take.part, file=take.file, origin=Origin.MEDIUM)
+        for take in takes
+        if take.part in lost
+    ]
+
+
+def _hash_start(path: Path, size_bytes: int) -> str:
+    """Hash the first bytes of a file: past its end there may be padding that is still to be cut."""
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(1 << 20))
+    left = size_bytes
+    with path.open("rb", buffering=0) as file:
+        while left and (count := file.readinto(buffer[:left])):
+            digest.update(buffer[:count])
+            left -= count
+    return digest.hexdigest()
