@@ -70,8 +70,7 @@ class RepairError(MediaError):
     code = "repair_impossible"
 
 
-class RebuiltError(MediaError):
+class RebuiltError(RepairError):
     """A rebuilt part has other bytes than the signed ones."""
 
-    category = Category.INTEGRITY
     code = "rebuilt_invalid"
