@@ -158,7 +158,7 @@ def _lists() -> Iterator[Vector]:
     }  # fmt: skip
     for name, (about, parts, word) in lists.items():
         row = "duplicates" if name == "part-twice" else "parts"
-        bundle = draft(parts=parts)
+        bundle = draft(parts=lambda given, change=parts: _numbered(change(given)))
         yield signed(row, name, f"sealed: {about}", bundle, invalid("manifest_invalid", word))
     for name, change in {
         "huge-part": {"length": 1 << 40},
@@ -193,6 +193,15 @@ def _wrong_digest(files: list[FileDigest]) -> list[FileDigest]:
     return [
         FileDigest(path=file.path, digest=wrong) if file.path.endswith(_DATA) else file
         for file in files
+    ]
+
+
+def _numbered(parts: list[Part]) -> list[Part]:
+    """Number the parts of each file anew, so that their names fit their places."""
+    files = [part.file for part in parts]
+    return [
+        _changed(part, index=files[:at].count(part.file), count=files.count(part.file))
+        for at, part in enumerate(parts)
     ]
 
 
