@@ -16,12 +16,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sealift.manifests.digest import Digest
+from sealift.manifests.layout import INDEX
 from sealift.manifests.oci import blob_path
 from sealift.media.blob_stream import BlobStream
 from sealift.media.errors import MediumError, MediumNotFoundError, MediumReadError
 from sealift.media.regular_file import NotRegularError, open_regular, read_regular
 
-__all__ = ["MediumFolder"]
+__all__ = ["MediumFolder", "volume_folders"]
 
 _BLOBS = ("blobs", "blobs/sha256")
 _CUSTODY = "custody"
@@ -155,6 +156,14 @@ class MediumFolder:
         return self._folders[folder], name
 
 
+def volume_folders(path: Path) -> list[Path]:
+    """Return the volumes below a folder, in the order of their names; or the folder itself."""
+    if (path / INDEX).exists():
+        return [path]
+    below = sorted(index.parent for index in path.glob(f"volume-*/{INDEX}"))
+    return below or [path]
+
+
 def _open_folder(name: str, parent: int, medium: Path) -> int:
     try:
         return os.open(Path(name).name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=parent)
@@ -180,7 +189,7 @@ def _is_of_the_system(name: str) -> bool:
 
 
 def _hint(medium: Path) -> str:
-    below = sorted(path.parent.name for path in medium.glob("*/index.json"))
+    below = sorted(path.parent.name for path in medium.glob(f"*/{INDEX}"))
     if below:
         return f"a bundle lies in {medium / below[0]}"
     return "give the folder that holds index.json"

@@ -77,10 +77,11 @@ def meta(
 def seal_files(
     folder: Path, described: BundleMeta | None = None, *, signer: MemorySigner | None = None,
     seed: int = 1, part_bytes: int = PART_BYTES, large_bytes: int = 3 * PART_BYTES + 12_345,
+    files: Path | None = None,
 ) -> Sealed:  # fmt: skip
-    """Make files and seal them below `folder`."""
+    """Make files (or take those given) and seal them below `folder`."""
     signer = signer or generate()
-    files = make_files(folder / "files", seed=seed, large_bytes=large_bytes)
+    files = files or make_files(folder / "files", seed=seed, large_bytes=large_bytes)
     bundle = folder / "bundle"
     write_bundle(files, described or meta(), STATEMENTS, signer, bundle, part_bytes=part_bytes)
     return Sealed(bundle=bundle, files=files, signer=signer)

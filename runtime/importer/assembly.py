@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sealift.manifests.part import Part
 from sealift.manifests.progress import Advance
+from sealift.media.blob_check import check_blobs, part_refs
 from sealift.media.errors import MediumError, RepairError
 from sealift.media.medium import CarriedBundle
 from sealift.media.source import MediumSource
@@ -123,6 +124,8 @@ class Assembly:
             MediumError: a file's parts are right and the file is not.
         """
         check_present(self._home, self._staging.folder, self.plan)
+        if not source.is_stream and self._carried.parity is None:
+            self._check_spare(source, on_medium)
         refusal: RepairError | None = None
         pending, missing = list(takes), tuple(part for part in absent if part not in lost)
         gone = lost
@@ -153,6 +156,22 @@ class Assembly:
             reused_bytes=sum(size for _, size in self.plan.present)
             + sum(t.part.length for t in takes if t.origin is not Origin.MEDIUM),
         )
+
+    def _check_spare(self, source: MediumSource, on_medium: Set[str]) -> None:
+        """Check parts that are not needed: a medium that was tampered with is not to be believed.
+
+        Raises:
+            MediumError, MediumReadError: one is wrong.
+        """
+        journal = self._staging.journal
+        spare = [
+            part
+            for part in self.plan.spare
+            if part.tar.hex not in journal.held and part.blob.hex in on_medium
+        ]
+        check_blobs(source, part_refs(spare), lambda count: None)
+        for part in spare:
+            journal.add(part.tar.hex)
 
     def _rebuild(self, parts: Sequence[Part]) -> RepairError | None:
         """Rebuild parts into their files; the value says why it cannot be done."""

@@ -19,7 +19,6 @@ from sealift.keys.trust_root import TrustRoot
 from sealift.manifests.digest import Digest
 from sealift.manifests.errors import SealiftError
 from sealift.manifests.progress import Progress, QuietProgress
-from sealift.media.blob_check import check_blobs, part_refs
 from sealift.media.errors import MediumNotFoundError
 from sealift.media.folder import MediumFolder
 from sealift.media.medium import CarriedBundle, Medium, read_medium
@@ -173,8 +172,6 @@ class _Job:
         total = sum(take.part.blob_bytes for take in takes)
         try:
             with self.progress.step(f"import {carried.reference}", total) as advance:
-                if not source.is_stream:
-                    check_blobs(source, part_refs(assembly.plan.spare), advance)
                 return assembly.run(
                     source, takes, absent, advance, lost=lost, on_medium=stock.blobs,
                     keep_repair=medium.volume is not None and medium.volume.count > 1,

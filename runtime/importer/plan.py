@@ -31,7 +31,7 @@ class ImportPlan:
 
     Attributes:
         present: SHA-256 and size of each file that is here already.
-        spare: parts that are not needed; their bytes are checked all the same.
+        spare: parts of files that equal one of these; their bytes are checked all the same.
     """
 
     files: tuple[FilePlan, ...]
@@ -95,11 +95,11 @@ def plan_import(bundle: VerifiedBundle, held: Set[str]) -> ImportPlan:
     spare: dict[str, Part] = {}
     for path, pieces in parts.items():
         sha256, size = digests[path], sizes[path]
-        if sha256 in held or sha256 in files:
-            spare.update({part.blob.hex: part for part in pieces})
         if sha256 in held:
             present[sha256] = size
-        elif sha256 not in files:
+        elif sha256 in files:
+            spare.update({part.blob.hex: part for part in pieces})
+        else:
             files[sha256] = FilePlan(path=path, sha256=sha256, size_bytes=size, parts=tuple(pieces))
     return ImportPlan(
         files=tuple(files.values()),

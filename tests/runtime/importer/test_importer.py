@@ -217,12 +217,16 @@ class _Interrupting:
         yield advance
 
 
-def test_an_interrupted_import_leaves_nothing(sealed: Sealed, store: Store) -> None:
+def test_an_interrupted_import_installs_nothing_and_is_gone_on_with(
+    sealed: Sealed, store: Store
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         import_bundle(sealed.bundle, store, progress=_Interrupting())
-    assert [path.name for path in (store.home / "staging").iterdir()] == ["lock"]
     assert store.models() == ()
     _intact(store.home)
+    import_bundle(sealed.bundle, store)
+    assert tree(store.resolve("demo").path) == tree(sealed.files)
+    assert [path.name for path in (store.home / "staging").iterdir()] == ["lock"]
 
 
 _CHILD = """
