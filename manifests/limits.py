@@ -17,6 +17,8 @@ class Limits:
     Attributes:
         folder_entries: of one folder of a medium. A FAT folder holds 65,536 entries, and a name of
             64 characters takes six of them: 10,922 files.
+        stream_metadata_bytes, stream_metadata_files: what is kept of a stream before its parts.
+        stream_rounds: after so many, a stream whose metadata are still damaged is given up.
         have_bytes: of the list of what a host holds: some 180,000 parts, 11 TB of models.
     """
 
@@ -27,6 +29,9 @@ class Limits:
     index_entries: int = 4096
     envelope_bytes: int = 4 * _MIB
     have_bytes: int = 16 * _MIB
+    stream_metadata_bytes: int = 64 * _MIB
+    stream_metadata_files: int = 20_000
+    stream_rounds: int = 1000
     part_bytes: int = 64 * _MIB
     parts: int = 16384
     files: int = 4096

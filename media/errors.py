@@ -9,6 +9,7 @@ __all__ = [
     "MediumReadError",
     "NoSuchBundleError",
     "ParityCountError",
+    "ReaderGoneError",
     "RebuiltError",
     "RepairError",
 ]
@@ -74,3 +75,20 @@ class RebuiltError(RepairError):
     """A rebuilt part has other bytes than the signed ones."""
 
     code = "rebuilt_invalid"
+
+
+class ReaderGoneError(MediaError):
+    """Whoever read a stream closed it.
+
+    Args:
+        rounds: how many rounds were sent completely.
+    """
+
+    code = "reader_gone"
+
+    def __init__(self, rounds: int) -> None:
+        super().__init__(
+            f"stream: the reader went away after {rounds} whole rounds",
+            hint="what did it say?",
+        )
+        self.rounds = rounds

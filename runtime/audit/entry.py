@@ -36,6 +36,7 @@ class Kind(Enum):
     MODEL_LOAD = "model.load"
     MODEL_LOAD_REFUSED = "model.load_refused"
     MODEL_UNLOAD = "model.unload"
+    HAVE_EXPORT = "have.export"
     SERVE_START = "serve.start"
     SERVE_STOP = "serve.stop"
     REQUEST = "request"
