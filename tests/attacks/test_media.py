@@ -45,12 +45,23 @@ def test_a_medium_that_changes_between_check_and_use(host: Host, vector: Vector)
 
 def test_the_media_that_the_attacks_start_from_are_taken(host: Host) -> None:
     """Else every refusal here could have another reason."""
-    for base in ("base", "whole", "chat"):
+    for base in ("base", "whole", "chat", "repairable"):
         home = host.copy(host.home.parent / base)
         home.plug(base)
         done = home.sealift("import", home.medium)
         assert done.exit == 0, done.err
         home.is_clean()
+
+
+def test_both_volumes_of_a_set_are_taken_in_any_order(host: Host) -> None:
+    for order in (("volume-1", "volume-2"), ("volume-2", "volume-1")):
+        other = host.copy(host.home.parent / order[0])
+        for base in order:
+            done = other.sealift("import", other.plug(base))
+            assert done.exit == 0, done.err
+            other.unplug()
+        assert done.out.startswith("installed demo 2.0.0")
+        other.is_clean()
 
 
 def test_a_replay_changes_nothing(host: Host) -> None:

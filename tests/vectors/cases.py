@@ -8,6 +8,7 @@ from sealift.manifests.oci import blob_path
 from sealift.manifests.recipe import Task
 from tests.vectors.forge import Draft
 from tests.vectors.model_files import TABLE, TEMPLATE, VARIANT, chat_files, files
+from tests.vectors.sets import repairable, volume
 from tests.vectors.vector import Change, Expected, Vector, difference
 
 __all__ = [
@@ -35,6 +36,9 @@ MEDIA = {
     "base": BASE.medium(),
     "whole": WHOLE.medium(),
     "chat": CHAT.medium(),
+    "repairable": repairable(BASE),
+    "volume-1": volume(BASE, 1),
+    "volume-2": volume(BASE, 2),
 }
 
 INVALID = 3
