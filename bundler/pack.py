@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BundleMeta", "Packed", "pack"]
 
-_WORKERS_MAX = 4
+_WORKERS_MAX = 4  # one part of memory each
 # What a reader wants to look at before the weights: graphs, tokenizers, configs.
 _SMALL_FILE_BYTES = 32 << 20
 
@@ -103,7 +103,7 @@ def pack(
 
 
 def _default_workers() -> int:
-    return min(_WORKERS_MAX, os.cpu_count() or 1)
+    return min(_WORKERS_MAX, (os.cpu_count() or 1) + 1)  # one waits for the disk
 
 
 def _slices(root: Path, part_bytes: int) -> list[Slice]:

@@ -5,8 +5,9 @@ part a writer; the archive is built in place and compressed straight to the disk
 """
 
 import hashlib
+import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +18,15 @@ from sealift.manifests import ustar
 from sealift.manifests.digest import Digest
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.part import Part
+from sealift.media.blob_stream import BlobStream
+from sealift.media.zstd_frame import FRAME_LEVEL, FramePacker
 
 __all__ = ["PartWriter", "Slice"]
 
-_ZSTD_LEVEL = 1
 _SAVING_MIN = 0.03  # below it, decoding costs a reader more than the bytes are worth
 _PROBE_BYTES = 128 * 1024
 _PROBE_SLICES = 4
-_CHUNK_BYTES = 1 << 20
+_READ_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +51,10 @@ class PartWriter:
 
     def __init__(self, blobs: Path) -> None:
         self._blobs = blobs
-        self._buffer = bytearray(LIMITS.blob_bytes)
-        # One frame, its content size in the header; nothing else that could vary.
-        self._zstd = zstandard.ZstdCompressor(
-            level=_ZSTD_LEVEL, write_content_size=True, write_checksum=False
-        )
+        # The content behind the header starts on a page, so that it can be read with O_DIRECT.
+        self._buffer = mmap.mmap(-1, LIMITS.blob_bytes + 4 * mmap.PAGESIZE)
+        self._buffer.madvise(mmap.MADV_HUGEPAGE)
+        self._packer = FramePacker()
 
     def write(self, piece: Slice, hash_file: Callable[[memoryview], None]) -> Part:
         """Write the part's blob and describe it.
@@ -86,11 +87,13 @@ class PartWriter:
         )
 
     def _fill(self, piece: Slice) -> memoryview:
+        start = mmap.PAGESIZE - ustar.BLOCK_BYTES
         size = ustar.total_bytes(piece.length)
-        archive = memoryview(self._buffer)[:size]
+        whole = memoryview(self._buffer)
+        archive = whole[start : start + size]
         end = ustar.BLOCK_BYTES + piece.length
         archive[: ustar.BLOCK_BYTES] = ustar.header(piece.member, piece.length)
-        _read(piece, archive[ustar.BLOCK_BYTES : end])
+        _read(piece, whole[mmap.PAGESIZE :])
         archive[end:] = bytes(size - end)
         return archive
 
@@ -99,7 +102,7 @@ class PartWriter:
         partial = self._blobs / f".{id(self):x}.partial"
         digest, size = hashlib.sha256(), 0
         with partial.open("wb") as file:
-            for data in self._frame(archive):
+            for data in self._packer.pack(archive):
                 digest.update(data)
                 size += file.write(data)
             file.flush()
@@ -112,12 +115,6 @@ class PartWriter:
         partial.rename(self._blobs / blob.hex)
         return blob, size
 
-    def _frame(self, archive: memoryview) -> Iterator[bytes]:
-        compressor = self._zstd.compressobj(size=len(archive))
-        for start in range(0, len(archive), _CHUNK_BYTES):
-            yield compressor.compress(archive[start : start + _CHUNK_BYTES])
-        yield compressor.flush()
-
     def _store(self, digest: Digest, archive: memoryview) -> None:
         partial = self._blobs / f".{id(self):x}.partial"
         with partial.open("wb") as file:
@@ -128,11 +125,14 @@ class PartWriter:
 
 
 def _read(piece: Slice, into: memoryview) -> None:
+    """Read a slice in whole pages, to the start of a buffer that has room for one more."""
     descriptor = os.open(piece.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    whole_pages = piece.length + -piece.length % mmap.PAGESIZE
+    done = 0
     try:
-        done = 0
+        stream = BlobStream(descriptor, piece.offset)
         while done < piece.length:
-            count = os.preadv(descriptor, [into[done:]], piece.offset + done)
+            count = stream.readinto(into[done : min(done + _READ_BYTES, whole_pages)])
             if count == 0:
                 raise PackError(f"{piece.path}: became shorter while it was packed")
             done += count
@@ -148,5 +148,5 @@ def _is_compressible(archive: memoryview) -> bool:
     sample = b"".join(
         archive[index * step : index * step + _PROBE_BYTES] for index in range(_PROBE_SLICES)
     )
-    size = len(zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(sample))
+    size = len(zstandard.ZstdCompressor(level=FRAME_LEVEL).compress(sample))
     return size <= len(sample) * (1 - _SAVING_MIN)

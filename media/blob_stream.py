@@ -1,7 +1,7 @@
-"""The bytes of one blob on a disk, past the page cache where that is faster.
+"""The bytes of a file that is read once, past the page cache where that is faster.
 
-What the cache holds is taken from there. The rest is read with O_DIRECT: a medium is read once, so
-caching it costs a copy and pushes out what others use. Memory, offsets and lengths should be whole
+What the cache holds is taken from there. The rest is read with O_DIRECT: caching what is read once
+costs a copy and pushes out what others use. Memory, offsets and lengths should be whole
 pages; where they are not, or the file system refuses, ordinary reads do the same.
 """
 
@@ -23,11 +23,11 @@ class _Mode(Enum):
 
 
 class BlobStream:
-    """Reads an open file from its start; the descriptor stays the caller's."""
+    """Reads an open file from `offset` on; the descriptor stays the caller's."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, offset: int = 0) -> None:
         self._descriptor = descriptor
-        self._offset = 0
+        self._offset = offset
         self._mode = _Mode.CACHED
 
     def readinto(self, into: memoryview) -> int:
