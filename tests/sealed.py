@@ -8,14 +8,26 @@ from sealift.bundler.attest import Attestation
 from sealift.bundler.pack import BundleMeta
 from sealift.bundler.seal import write_bundle
 from sealift.keys.signer import MemorySigner, generate
-from sealift.manifests.recipe import Task
+from sealift.manifests.recipe import Precision, Task
+from sealift.manifests.serving import DecoderShape, ServingConfig
 from sealift.manifests.statement import PREDICATE_EVALUATION, PREDICATE_PROVENANCE
+from tests.vectors.model_files import graph, model, tokenizer
+from tests.vectors.wire import message
 
 PART_BYTES = 64 * 1024
 STATEMENTS = (
     Attestation(predicate_type=PREDICATE_PROVENANCE, predicate={"buildDefinition": {"n": 1}}),
     Attestation(predicate_type=PREDICATE_EVALUATION, predicate={"result": "PASSED", "kl": 0.25}),
 )
+SERVING = ServingConfig(
+    task=Task.CHAT,
+    precision=Precision.INT4,
+    graph="model.onnx",
+    max_length=64,
+    chat_template="chat_template.jinja",
+    decoder=DecoderShape(layers=1, kv_heads=1, head_size=8, vocab_size=16),
+)
+_UINT8 = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +57,10 @@ def make_files(root: Path, *, seed: int = 1, large_bytes: int = 3 * PART_BYTES +
     for variant in ("cpu-int4", "cpu-fp32"):
         folder = root / variant
         folder.mkdir(parents=True)
-        (folder / "serving.json").write_text("{}")
-        (folder / "tokenizer.json").write_text('{"vocab": "the same in both"}')
-        (folder / "model.onnx").write_bytes(source.randbytes(5000))
+        (folder / "serving.json").write_bytes(SERVING.encode())
+        (folder / "chat_template.jinja").write_text("{{ messages[0].content }}")
+        (folder / "tokenizer.json").write_bytes(tokenizer())
+        (folder / "model.onnx").write_bytes(_graph(source.randbytes(4900)))
     (root / "cpu-int4" / "model.onnx.data").write_bytes(source.randbytes(large_bytes))
     (root / "cpu-fp32" / "model.onnx.data").write_bytes(
         bytes(source.choices(range(40), k=large_bytes))
@@ -55,6 +68,11 @@ def make_files(root: Path, *, seed: int = 1, large_bytes: int = 3 * PART_BYTES +
     (root / "manifest.json").write_text('{"variants": []}')
     (root / "empty.txt").touch()
     return root
+
+
+def _graph(weights: bytes) -> bytes:
+    table = message((1, len(weights)), (2, _UINT8), (8, "table"), (9, weights))
+    return model(graph(table=table))
 
 
 def meta(

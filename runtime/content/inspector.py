@@ -21,6 +21,7 @@ from sealift.runtime.content.json_rules import (
     load_object,
     templates_of,
 )
+from sealift.runtime.content.magic import check_magic
 from sealift.runtime.content.onnx_graph import inspect_graph
 from sealift.runtime.content.pieces import check_pieces
 from sealift.runtime.content.report import FileReport, GraphReport
@@ -72,12 +73,6 @@ class Inspector:
         ordered = sorted(self._job.files, key=lambda f: kinds[f.path] is not FileKind.SERVING)
         for file in ordered:
             self._check(file, kinds[file.path])
-        for file in self._job.files:
-            folder = file.path.rpartition("/")[0]
-            if kinds[file.path] is FileKind.GRAPH and folder not in self._serving:
-                raise ContentError(file.path, "a graph in a folder without serving.json")
-        if not self._serving:
-            raise ContentError("", "expected a variant with serving.json, got none")
         files = tuple(
             FileReport(
                 path=file.path,
@@ -100,8 +95,10 @@ class Inspector:
                 file.path, f"expected at most {bytes_max} bytes, got {file.size_bytes}"
             )
         data = self._read(file)
-        if str(Digest.of(data)) != f"sha256:{file.sha256}":
+        if Digest.of(data).hex != file.sha256:
             raise ContentError(file.path, "changed while it was inspected")
+        # A graph or a text can be an archive as well: unpackers look at the end of a file alone.
+        check_magic(file.path, len(data), lambda at, length: data[at : at + length])
         self._check_bytes(data, file.path, kind)
 
     def _check_bytes(self, data: bytes, path: str, kind: FileKind) -> None:

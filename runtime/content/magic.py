@@ -1,4 +1,4 @@
-"""Weights are opaque, and are still not a program: known beginnings and ends are refused (pure).
+"""Weights are opaque, and still no program: known beginnings and ends are refused (pure).
 
 Random bytes must pass: each sign is at least 28 bits that all have to fit, most are 32 and more.
 Nothing here is ever executed, unpickled or unpacked by Sealift; a file that some other program on
@@ -42,7 +42,7 @@ _SIGNS: Final = (
 
 
 def check_magic(path: str, size_bytes: int, read: ReadAt) -> None:
-    """Refuse a weights file that begins or ends like a program, an archive or a pickle.
+    """Refuse a file that begins or ends like a program, an archive or a pickle.
 
     Raises:
         ContentError: it does.
@@ -58,7 +58,7 @@ def check_magic(path: str, size_bytes: int, read: ReadAt) -> None:
         or _pickle(head, size_bytes)
     )
     if found:
-        raise ContentError(path, f"expected weights, got {found}")
+        raise ContentError(path, f"expected data of a model, got {found}")
 
 
 def _listed(head: bytes) -> str | None:

@@ -25,14 +25,17 @@ from sealift.media.medium import CarriedBundle, Medium, read_medium
 from sealift.media.source import MediumSource
 from sealift.runtime.audit.entry import Event, Kind
 from sealift.runtime.audit.errors import AuditError
+from sealift.runtime.content.errors import ContentError
 from sealift.runtime.importer.about import note_import, unfinished_import
 from sealift.runtime.importer.assembly import Assembly, Shortfall
 from sealift.runtime.importer.errors import ImporterError
+from sealift.runtime.importer.inspection import inspect_staged
 from sealift.runtime.importer.installed_parts import installed_parts
 from sealift.runtime.importer.result import ImportResult, Outcome, Waiting
 from sealift.runtime.importer.shortfall import base_missing, shortfall_error
 from sealift.runtime.importer.staging import Staging
 from sealift.runtime.importer.stock import Stock
+from sealift.runtime.store import paths
 from sealift.runtime.store.admission import admit, is_installed
 from sealift.runtime.store.installed import KEY_FILE, record_files
 from sealift.runtime.store.staged import Staged
@@ -121,7 +124,10 @@ class _Job:
             raise
 
     def run(self, source: MediumSource) -> ImportResult | Waiting:
-        """1. Signatures. 2. May it come in? 3. Is all there? 4. Space. 5. Parts. 6. Install."""
+        """1. Signatures. 2. May it come in? 3. Is all there? 4. Space. 5. Parts. 6. Install.
+
+        What the files hold is inspected before step 6 shows any of them.
+        """
         started = time.monotonic()
         trust = self._trust()
         medium = read_medium(source, trust)  # 1
@@ -211,13 +217,18 @@ class _Job:
         )
 
     def _install(self, carried: CarriedBundle, staging: Staging, is_downgrade: bool) -> None:
+        try:
+            inspection = inspect_staged(self.store.home, staging.folder, carried.bundle)
+        except ContentError:
+            staging.discard()  # complete and verified, and still nothing to go on with
+            raise
         staged = Staged(
             bundle=carried.bundle,
             folder=staging.folder,
-            records=self._records(carried),
+            records={**self._records(carried), paths.INSPECTION_FILE: inspection},
             recheck=lambda state: self._recheck(state, carried),
         )
-        self.store.install(staged, self._imported(carried, is_downgrade))
+        self.store.install(staged, self._imported(carried, Digest.of(inspection), is_downgrade))
         staging.discard()
 
     def _trust(self) -> TrustRoot:
@@ -248,7 +259,7 @@ class _Job:
             records[KEY_FILE] = self.key.pem
         return records
 
-    def _imported(self, carried: CarriedBundle, is_downgrade: bool) -> Imported:
+    def _imported(self, carried: CarriedBundle, inspection: Digest, is_downgrade: bool) -> Imported:
         seal = carried.bundle.seal
         fields = seal.statement.fields
         return Imported(
@@ -257,6 +268,7 @@ class _Job:
             task=fields.task,
             digest=str(seal.manifest),
             seal=str(Digest.of(seal.envelope)),
+            inspection=str(inspection),
             key_id=seal.key.key_id,
             by_key_option=self.key is not None,
             downgrade=is_downgrade,

@@ -8,7 +8,8 @@ Nothing is changed, save that a change which a crash interrupted is completed or
 1. The log: every line in its form, the tree's root signed by the site's key, that key unchanged.
 2. The keys: exactly those that the log trusts, byte for byte.
 3. Each installed version: seal, manifest, config and attestations verify under the keys accepted
-   now and are those that the log names; its folder holds exactly the signed files.
+   now and are those that the log names; so does the report of its inspection, under the site's
+   key; its folder holds exactly the signed files.
 4. Every blob has the bytes that its name says; none is missing, none is there for nothing.
 5. The current version of each model is the log's.
 6. No other file is there, and every file has its mode.
@@ -22,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sealift.keys.public_key import PublicKey
 from sealift.keys.trust_root import TrustRoot
 from sealift.keys.verify import VerifiedBundle, verify_attestation
 from sealift.manifests.digest import Digest
@@ -36,6 +38,7 @@ from sealift.runtime.store import change, paths
 from sealift.runtime.store.errors import StoreError
 from sealift.runtime.store.file_hash import hash_file
 from sealift.runtime.store.findings import AuditReport, Findings
+from sealift.runtime.store.inspection_record import read_inspection
 from sealift.runtime.store.installed import KEY_FILE, open_bundle, read_record, record_files
 from sealift.runtime.store.inventory import Found, compare, fixed_files, list_home
 from sealift.runtime.store.state import ModelRecord, StoreState, replay
@@ -84,6 +87,7 @@ class _Audit:
         self.findings = Findings()
         self.entries: list[Entry] = []
         self.state = StoreState()
+        self.site: PublicKey | None = None
         self.is_comparable = True
 
     def read_log(self) -> str:
@@ -116,12 +120,14 @@ class _Audit:
         key_id = first.fields.get("site_key")
         self._check_digest(SITE_PUBLIC, Digest("sha256", str(key_id)))
         try:
-            got = read_private(self.home).public.key_id
+            site = read_private(self.home).public
         except AuditError as error:
             self.findings.fail(error.path, error.message)
+            return
+        if site.key_id != key_id:
+            self.findings.fail(SITE_KEY, f"expected the key of {key_id}, got {site.key_id}")
         else:
-            if got != key_id:
-                self.findings.fail(SITE_KEY, f"expected the key of {key_id}, got {got}")
+            self.site = site
 
     def compare(self) -> None:
         """Steps 2 to 6."""
@@ -155,6 +161,7 @@ class _Audit:
         """Step 3; returns the files of its records, and adds its links to blobs."""
         folder = paths.record(record.name, record.version)
         folders |= _parents(f"{folder}/x")
+        self._check_inspection(record, f"{folder}/{paths.INSPECTION_FILE}")
         try:
             bundle = open_bundle(self.home, record, trusted)
         except SealiftError as error:
@@ -166,9 +173,9 @@ class _Audit:
             path = f"{paths.model(record.name, record.version)}/{file.path}"
             links[path] = file.digest
             folders |= _parents(path)
-        names = record_files(bundle)
         self._check_attestations(record, bundle, trusted)
-        names_here = set(names) | ({KEY_FILE} if record.by_key_option else set())
+        names_here = {*record_files(bundle), paths.INSPECTION_FILE}
+        names_here |= {KEY_FILE} if record.by_key_option else set()
         if record.by_key_option:
             self._check_digest(f"{folder}/{KEY_FILE}", Digest("sha256", record.key_id))
         return {f"{folder}/{name}" for name in names_here}
@@ -197,6 +204,15 @@ class _Audit:
             if sha256 is not None:
                 links[relative] = sha256
         return known
+
+    def _check_inspection(self, record: ModelRecord, path: str) -> None:
+        if self.site is None:  # a finding of its own; what the log holds still counts
+            self._check_digest(path, record.inspection)
+            return
+        try:
+            read_inspection(self.home, record, self.site)
+        except SealiftError as error:
+            self.findings.fail(path, error.message)
 
     def _check_attestations(
         self, record: ModelRecord, bundle: VerifiedBundle, trusted: TrustRoot

@@ -3,6 +3,7 @@
 __all__ = [
     "BLOBS",
     "CURRENT",
+    "INSPECTION_FILE",
     "INTENT",
     "LOCK",
     "MODELS",
@@ -26,6 +27,7 @@ STAGING = "staging"
 LOCK = "lock"
 INTENT = "intent.json"
 SEAL_FILE = "seal.sigstore.json"
+INSPECTION_FILE = "inspection.sigstore.json"
 
 
 def blob(sha256: str) -> str:

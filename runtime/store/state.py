@@ -27,6 +27,7 @@ class Imported(Record, frozen=True, kw_only=True):
     Attributes:
         digest: of the manifest: the model's identity.
         seal: digest of the seal's envelope.
+        inspection: digest of the signed report about its content.
         by_key_option: accepted under a key typed for this import, not one trusted here.
         downgrade: older than the newest release seen, and asked for.
     """
@@ -36,6 +37,7 @@ class Imported(Record, frozen=True, kw_only=True):
     task: Task
     digest: str
     seal: str
+    inspection: str
     key_id: str
     by_key_option: bool
     downgrade: bool
@@ -61,6 +63,7 @@ class ModelRecord:
     task: Task
     digest: Digest
     seal: Digest
+    inspection: Digest
     key_id: str
     by_key_option: bool
     is_key_accepted: bool
@@ -142,6 +145,7 @@ class StoreState:
             task=fields.task,
             digest=Digest.parse(fields.digest),
             seal=Digest.parse(fields.seal),
+            inspection=Digest.parse(fields.inspection),
             key_id=fields.key_id,
             by_key_option=fields.by_key_option,
             is_key_accepted=fields.by_key_option,

@@ -11,7 +11,7 @@ Every change is one entry of the log. A process that holds a `Store` sees the ch
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sealift.keys.errors import KeyFileError
 from sealift.keys.public_key import PublicKey
@@ -23,6 +23,7 @@ from sealift.runtime.audit.log import AuditLog, Clock, utc_now
 from sealift.runtime.store import change, paths
 from sealift.runtime.store.change import Intent
 from sealift.runtime.store.errors import NotInstalledError, StoreError, StoreIntegrityError
+from sealift.runtime.store.inspection_record import read_inspection
 from sealift.runtime.store.installed import InstalledModel, open_model
 from sealift.runtime.store.staged import Staged, install_files
 from sealift.runtime.store.state import Imported, ModelRecord, StoreState, replay
@@ -120,6 +121,15 @@ class Store:
     def show(self, name: str, version: str | None = None) -> InstalledModel:
         """Describe a version; the same as `resolve`: nothing unverified is described."""
         return self.resolve(name, version)
+
+    def inspection(self, name: str, version: str | None = None) -> Any:
+        """Return what was found in a version's files before it was installed, as it was signed.
+
+        Raises:
+            NotInstalledError: not here.
+            StoreIntegrityError, SignatureError, ManifestError: not the report that was logged.
+        """
+        return read_inspection(self.home, self._record(name, version), self.log.public)
 
     def trusted(self) -> TrustRoot:
         """Read the trusted keys, and check that they are those of the log.
