@@ -1,5 +1,9 @@
-"""Data that compresses and costs as weights do: block-wise int4 with a scale, as quantizers write it."""
+"""Data that compresses and costs as weights do: block-wise int4, as quantizers write it.
 
+python bench/weights.py FILE BYTES
+"""
+
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +40,7 @@ def _nibble_pairs() -> np.ndarray:
     edges = np.cumsum(joint / joint.sum()) * (1 << 16)
     pair = np.searchsorted(edges, np.arange(1 << 16) + 0.5)
     return pair.astype(np.uint8)
+
+
+if __name__ == "__main__":
+    write_weights(Path(sys.argv[1]), int(sys.argv[2]))
