@@ -26,6 +26,7 @@ from sealift.runtime.template.sandbox import SandboxEnvironment
 __all__ = ["check_template"]
 
 _INTERNAL: Final = re.compile(r"__\w+__")
+_INTERNAL_FIELD: Final = re.compile(r"\{[^{}]*__\w+__")
 _LOADS: Final = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -91,6 +92,9 @@ def _read(source: str, path: str) -> None:
     for holder in tree.find_all((nodes.Getitem, nodes.Filter)):
         for constant in holder.find_all(nodes.Const):
             _check_name(constant.value, constant.lineno, path)
+    for constant in tree.find_all(nodes.Const):
+        if isinstance(constant.value, str) and _INTERNAL_FIELD.search(constant.value):
+            raise ContentError(path, f"line {constant.lineno}: a format that looks inside Python")
 
 
 def _check_name(name: object, line: int, path: str) -> None:
