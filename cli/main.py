@@ -26,7 +26,7 @@ COMMANDS = {
     "inspect": ("sealift.cli.inspect", "Show what a bundle says of itself, and who signed it."),
     "verify": ("sealift.cli.verify", "Check every byte of a bundle or medium."),
     "import": ("sealift.cli.import_", "Verify a bundle and install it."),
-    "media": ("sealift.cli.media", "Move bundles: as a stream over a one-way link."),
+    "media": ("sealift.cli.media", "Move bundles over sticks, discs and one-way links."),
     "have": ("sealift.cli.have", "Write a list of what this host holds, for smaller media."),
     "models": ("sealift.cli.models", "List, show, remove and roll back installed models."),
     "serve": ("sealift.cli.serve", "Serve installed models through the OpenAI API."),

@@ -1,15 +1,17 @@
-"""`sealift media`: move bundles."""
+"""`sealift media`: move bundles over sticks, discs and one-way links."""
 
 import click
 
 from sealift.cli.media_stream import stream
+from sealift.cli.media_write import write
 
 __all__ = ["command"]
 
 
-@click.group("media", short_help="Move bundles: as a stream over a one-way link.")
+@click.group("media", short_help="Move bundles over sticks, discs and one-way links.")
 def command() -> None:
-    """Move bundles: as a stream over a one-way link."""
+    """Move bundles over sticks, discs and one-way links."""
 
 
+command.add_command(write)
 command.add_command(stream)

@@ -17,7 +17,14 @@ from sealift.manifests.record import Record
 from sealift.manifests.statement import attestation, parse_attestation
 from sealift.manifests.timestamp import parse_time
 
-__all__ = ["CUSTODY", "PREDICATE_CUSTODY", "Custody", "DeviceFacts", "ReadBack", "custody_path"]
+__all__ = [
+    "CUSTODY",
+    "PREDICATE_CUSTODY",
+    "Custody",
+    "DeviceFacts",
+    "ReadBackLabel",
+    "custody_path",
+]
 
 CUSTODY = "custody"
 PREDICATE_CUSTODY = "urn:sealift:custody:v1"
@@ -27,7 +34,7 @@ _Fact = _Text | None
 
 #: How the written files were compared: past the page cache, after it was asked to forget them, or
 #: (neither was possible) maybe from memory.
-ReadBack = Literal["direct", "uncached", "cached"]
+ReadBackLabel = Literal["direct", "uncached", "cached"]
 
 
 class DeviceFacts(Record, frozen=True, kw_only=True, rename="camel"):
@@ -67,7 +74,7 @@ class Custody(Record, frozen=True, kw_only=True, rename="camel"):
     volume: Annotated[int, msgspec.Meta(ge=1, le=LIMITS.volumes)]
     volumes: Annotated[int, msgspec.Meta(ge=1, le=LIMITS.volumes)]
     manifests: tuple[str, ...]
-    read_back: ReadBack
+    read_back: ReadBackLabel
     sums: str
     previous: str | None
 

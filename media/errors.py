@@ -7,11 +7,14 @@ __all__ = [
     "MediumError",
     "MediumNotFoundError",
     "MediumReadError",
+    "MediumWriteError",
     "NoSuchBundleError",
     "ParityCountError",
+    "ReadBackError",
     "ReaderGoneError",
     "RebuiltError",
     "RepairError",
+    "WriteRequestError",
 ]
 
 
@@ -92,3 +95,23 @@ class ReaderGoneError(MediaError):
             hint="what did it say?",
         )
         self.rounds = rounds
+
+
+class WriteRequestError(MediaError):
+    """A medium that cannot be written as it was asked for; nothing was written."""
+
+    category = Category.USAGE
+    code = "write_refused"
+
+
+class MediumWriteError(MediaError):
+    """The device refused a file, or is full."""
+
+    code = "medium_write_failed"
+
+
+class ReadBackError(MediaError):
+    """What the device gives back is not what was written to it."""
+
+    category = Category.INTEGRITY
+    code = "read_back_failed"

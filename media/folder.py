@@ -139,7 +139,7 @@ class MediumFolder:
             with _naming(folder or "."), os.scandir(descriptor) as entries:
                 for entry in entries:
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    if path in self._folders or _is_of_the_system(entry.name):
+                    if path in self._folders or is_of_the_system(entry.name):
                         continue
                     info = entry.stat(follow_symlinks=False)
                     if not stat.S_ISREG(info.st_mode):
@@ -183,7 +183,8 @@ def _exists(name: str, parent: int) -> bool:
     return True
 
 
-def _is_of_the_system(name: str) -> bool:
+def is_of_the_system(name: str) -> bool:
+    """Say whether a name is one that operating systems put on media by themselves."""
     lower = name.lower()
     return lower in _SYSTEM_NAMES or lower.startswith(_SYSTEM_PREFIXES)
 

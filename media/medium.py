@@ -38,6 +38,7 @@ from sealift.media.errors import MediumError, NoSuchBundleError
 from sealift.media.source import MediumSource
 
 __all__ = [
+    "Carried",
     "CarriedBundle",
     "ClaimedMedium",
     "CustodyRecord",
