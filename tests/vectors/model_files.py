@@ -40,11 +40,12 @@ def attribute(name: str, kind: int, *value: tuple[int, int | str | bytes]) -> by
     return message((1, name), *value, (20, kind))
 
 
-def external(name: str = "table", **entries: str) -> bytes:
-    """Encode a TensorProto whose bytes lie in another file."""
+def external(name: str = "table", *dims: int, **entries: str) -> bytes:
+    """Encode a TensorProto of floats whose bytes lie in another file."""
     where = {"location": "model.onnx.data", "offset": "0", "length": str(len(TABLE)), **entries}
     pairs = [(13, message((1, key), (2, value))) for key, value in where.items()]
-    return message((1, _ROWS), (1, _COLUMNS), (2, _FLOAT), (8, name), *pairs, (14, 1))
+    shape = [(1, size) for size in dims or (_ROWS, _COLUMNS)]
+    return message(*shape, (2, _FLOAT), (8, name), *pairs, (14, 1))
 
 
 def _value(name: str, kind: int, *dims: str | int) -> bytes:
