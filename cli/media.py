@@ -2,6 +2,7 @@
 
 import click
 
+from sealift.cli.media_repair import repair
 from sealift.cli.media_stream import stream
 from sealift.cli.media_write import write
 
@@ -14,4 +15,5 @@ def command() -> None:
 
 
 command.add_command(write)
+command.add_command(repair)
 command.add_command(stream)

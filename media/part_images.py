@@ -54,6 +54,10 @@ class CheckedImage:
         self._digest.update(into[: max(self._part.tar_bytes - offset, 0)])
         self._done += len(into)
 
+    def again(self) -> "CheckedImage":
+        """Return the same shard, to be read from its start."""
+        return CheckedImage(self._reader, self._part)
+
     def check(self) -> None:
         """Compare what was read with the signed digest.
 
@@ -136,7 +140,7 @@ def require_scratch(folder: Path, size_bytes: int) -> None:
     if free < size_bytes:
         raise MediaError(
             f"{folder}: expected {size_bytes} free bytes for unpacked parts, got {free}",
-            hint="free space there",
+            hint="free space there, or unpack them into another folder",
         )
 
 
