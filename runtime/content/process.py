@@ -113,6 +113,7 @@ class Inspection:
     def __init__(self, job: Job, weights: Mapping[str, ContentFile]) -> None:
         self._job = job
         self._weights = weights
+        self._collected: Answer | None = None
         self._deadline = time.monotonic() + job.limits.wall_s
         # Through a file, so that nobody waits here until the process has started and reads.
         descriptor = os.memfd_create("sealift-inspection", os.MFD_CLOEXEC)
@@ -136,6 +137,17 @@ class Inspection:
     def __exit__(self, *_: object) -> None:
         self.cancel()
 
+    def collect(self) -> None:
+        """Wait for the answer and keep it for `result`, which may be asked for much later.
+
+        Raises:
+            ContentError: refused, or the process did not end well.
+        """
+        answer = self._answer()
+        if answer.refused is not None:
+            raise ContentError(answer.refused.path, answer.refused.reason, hint=answer.refused.hint)
+        self._collected = answer
+
     def result(self, weights: Mapping[str, Path]) -> ContentReport:
         """Wait for the verdict and look at the weights, which are complete now.
 
@@ -145,9 +157,11 @@ class Inspection:
         Raises:
             ContentError: a file may not come in, or the process did not end well.
         """
-        answer = self._answer()
-        if answer.refused is not None:
-            raise ContentError(answer.refused.path, answer.refused.reason, hint=answer.refused.hint)
+        if self._collected is None:
+            self.collect()
+        answer = self._collected
+        if answer is None:
+            raise ContentError(min(self._job.sizes), "its inspection gave no answer")
         self._check_complete(answer)
         for path, file in self._weights.items():
             if path not in weights:
@@ -171,6 +185,11 @@ class Inspection:
             files=tuple(sorted((*answer.files, *looked_at), key=lambda file: file.path)),
             graphs=answer.graphs,
         )
+
+    def stop(self) -> None:
+        """End the process; whoever is in `collect` gets an error."""
+        if self._process.poll() is None:
+            self._process.kill()
 
     def cancel(self) -> None:
         """End the process; does nothing if it has ended."""

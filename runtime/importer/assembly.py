@@ -10,7 +10,7 @@ and every file by its own.
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +63,13 @@ class Assembly:
         staging: Staging,
         carried: CarriedBundle,
         installed: Mapping[str, LocalPart],
+        finished: Callable[[str], None],
     ) -> None:
         self._home = home
         self._staging = staging
         self._carried = carried
         self._installed = installed
+        self._finished = finished
         self.plan = plan_import(carried.bundle, staging.held())
         self._targets = {file.sha256: StagedFile(staging.folder, file) for file in self.plan.files}
         self._shelf = RepairShelf(staging.repair_folder, carried.parity)
@@ -132,8 +134,9 @@ class Assembly:
         try:
             while True:
                 lost = gone | take_parts(
-                    source, pending, self._targets, self._staging.journal, advance
-                )
+                    source, pending, self._targets, self._staging.journal, advance,
+                    finished=self._finished,
+                )  # fmt: skip
                 wanted = None if keep_repair else len(lost) + len(missing)
                 self._shelf.fill(source, on_medium, wanted)
                 if rebuild_absent or not missing:
@@ -228,6 +231,7 @@ class Assembly:
                     target.plan.path, f"expected sha256:{target.plan.sha256}, got sha256:{got}"
                 )
             target.finish()
+            self._finished(target.plan.sha256)
 
 
 def _again(

@@ -29,7 +29,7 @@ from sealift.runtime.content.errors import ContentError
 from sealift.runtime.importer.about import note_import, unfinished_import
 from sealift.runtime.importer.assembly import Assembly, Shortfall
 from sealift.runtime.importer.errors import ImporterError
-from sealift.runtime.importer.inspection import inspect_staged
+from sealift.runtime.importer.inspection import StagedInspection
 from sealift.runtime.importer.installed_parts import installed_parts
 from sealift.runtime.importer.result import ImportResult, Outcome, Waiting
 from sealift.runtime.importer.shortfall import base_missing, shortfall_error
@@ -144,11 +144,19 @@ class _Job:
         is_downgrade = self._admit(state, carried)
         stock = Stock.of(source, medium, carried, sizes)  # 3
         with Staging.open(self.store.home, carried.bundle.seal.manifest) as staging:
-            shortfall = self._assemble(source, medium, carried, stock, staging)  # 4, 5
-            if shortfall.is_nothing:
-                self._install(carried, staging, is_downgrade)  # 6
-            else:
-                return self._wait(medium, carried, staging, shortfall)
+            try:
+                with StagedInspection(
+                    self.store.home, staging.folder, carried.bundle
+                ) as inspection:
+                    shortfall = self._assemble(
+                        source, medium, carried, stock, staging, inspection
+                    )  # 4, 5
+                    if not shortfall.is_nothing:
+                        return self._wait(medium, carried, staging, shortfall)
+                    self._install(carried, staging, inspection.record(), is_downgrade)  # 6
+            except ContentError:
+                staging.discard()  # verified, and still nothing to go on with
+                raise
         result = self._result(carried, Outcome.INSTALLED, started)
         return replace(
             result,
@@ -164,8 +172,10 @@ class _Job:
         carried: CarriedBundle,
         stock: Stock,
         staging: Staging,
+        inspection: StagedInspection,
     ) -> Shortfall:
-        assembly = Assembly(self.store.home, staging, carried, installed_parts(self.store))
+        installed = installed_parts(self.store)
+        assembly = Assembly(self.store.home, staging, carried, installed, inspection.note)
         takes, absent = assembly.takes(stock.blobs)
         left_out = set(medium.volume.plan.left_out) if medium.volume else set()
         missing_base = [part for part in absent if part.blob.hex in left_out]
@@ -177,7 +187,12 @@ class _Job:
         lost = {part: error for part, error in stock.lost.items() if part in absent}
         total = sum(take.part.blob_bytes for take in takes)
         try:
-            with self.progress.step(f"import {carried.reference}", total) as advance:
+            with self.progress.step(f"import {carried.reference}", total) as progress:
+
+                def advance(count: int) -> None:
+                    inspection.check()
+                    progress(count)
+
                 return assembly.run(
                     source, takes, absent, advance, lost=lost, on_medium=stock.blobs,
                     keep_repair=medium.volume is not None and medium.volume.count > 1,
@@ -216,12 +231,9 @@ class _Job:
             checkpoint=self.store.log.checkpoint.short,
         )
 
-    def _install(self, carried: CarriedBundle, staging: Staging, is_downgrade: bool) -> None:
-        try:
-            inspection = inspect_staged(self.store.home, staging.folder, carried.bundle)
-        except ContentError:
-            staging.discard()  # complete and verified, and still nothing to go on with
-            raise
+    def _install(
+        self, carried: CarriedBundle, staging: Staging, inspection: bytes, is_downgrade: bool
+    ) -> None:
         staged = Staged(
             bundle=carried.bundle,
             folder=staging.folder,

@@ -14,7 +14,7 @@ next run, or a repair, needs this one only.
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,12 +51,14 @@ def take_parts(
     journal: Journal,
     advance: Advance,
     *,
+    finished: Callable[[str], None],
     workers: int | None = None,
 ) -> Lost:
     """Take every part that can be had, and finish every file whose parts all came in order.
 
     Args:
         targets: by SHA-256 of the file.
+        finished: told the SHA-256 of each file that is complete and durable, from any thread.
 
     Returns:
         What is wrong with each part that could not be had.
@@ -66,7 +68,7 @@ def take_parts(
         MediumError: all parts of a file are right, and the file is not: who signed it erred.
     """
     count = workers or default_workers()
-    run = _Run(source=source, journal=journal, pool=BufferPool(count + 1))
+    run = _Run(source=source, journal=journal, pool=BufferPool(count + 1), finished=finished)
     turns = list(_turns(takes, targets))
     lost: Lost = {}
     source.plan_reads([take.part.blob for take in takes if take.origin is Origin.MEDIUM])
@@ -125,6 +127,7 @@ class _Run:
     source: MediumSource
     journal: Journal
     pool: BufferPool
+    finished: Callable[[str], None]
 
     def take(self, turn: _Turn) -> MediumError | MediumReadError | None:
         """Take one part; what is wrong with it is the result, so that others go on."""
@@ -141,6 +144,7 @@ class _Run:
             turn.after.cancel()  # wakes whoever waits, if this host failed
         if turn.is_last and state is not None:
             _finish(turn, state.hexdigest())
+            self.finished(turn.target.plan.sha256)
         return None
 
     @contextmanager
