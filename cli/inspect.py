@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sealift.cli.custody_text import custody_facts, custody_line
 from sealift.cli.options import home_option, json_option, open_store_if_any
 from sealift.cli.output import human_bytes, print_fields, print_json, print_table, talk
 
 if TYPE_CHECKING:
-    from sealift.media.inspector import Claim
+    from sealift.media.inspector import Claim, MediumClaims
 
 __all__ = ["command"]
 
@@ -29,17 +30,64 @@ def command(bundle: Path, key: Path | None, home: Path, as_json: bool) -> None:
     from sealift.keys.key_file import read_public
     from sealift.keys.trust_root import TrustRoot
     from sealift.media.inspector import inspect_medium
+    from sealift.media.library import volume_folders
 
     store = open_store_if_any(home)
     trust = store.trusted() if store is not None else TrustRoot.of([])
     if key is not None:
         trust = TrustRoot.of([read_public(key)])
-    claims = inspect_medium(bundle, trust)
+    volumes = volume_folders(bundle) if bundle.is_dir() and not _is_medium(bundle) else ()
+    medium = inspect_medium(volumes[0] if volumes else bundle, trust)
+    if volumes:
+        talk(f"{len(volumes)} media there; this is {volumes[0].name}")
+    about = _medium_facts(medium)
     if as_json:
-        print_json([_facts(claim) for claim in claims])
+        print_json([{**_facts(claim), **about} for claim in medium.bundles])
         return
-    for claim in claims:
+    for claim in medium.bundles:
         _print(claim)
+    _print_medium(medium)
+
+
+def _is_medium(path: Path) -> bool:
+    return (path / "blobs").exists()
+
+
+def _medium_facts(medium: "MediumClaims") -> dict[str, Any]:
+    volume = medium.volume
+    return {
+        "volume": None
+        if volume is None
+        else {
+            "number": volume.number,
+            "count": volume.count,
+            "parts": len(volume.blobs),
+            "left_out": len(volume.plan.left_out),
+            "set": str(volume.plan.digest),
+        },
+        "custody": [
+            {**custody_facts(claimed.record), "signature": claimed.signature.value}
+            for claimed in medium.custody
+        ],
+    }
+
+
+def _print_medium(medium: "MediumClaims") -> None:
+    from sealift.media.inspector import SignatureState
+
+    volume = medium.volume
+    if volume is not None or medium.custody:
+        click.echo()
+    if volume is not None:
+        click.echo(
+            f"volume {volume.number} of {volume.count}: {len(volume.blobs)} of the parts are here"
+        )
+        if volume.plan.left_out:
+            click.echo(f"{len(volume.plan.left_out)} parts were left out, by {volume.plan.base}")
+    for claimed in medium.custody:
+        good = claimed.signature is SignatureState.GOOD
+        signed = f"signed by {claimed.record.key_id[:16]}" + ("" if good else ", not checked")
+        click.echo(f"{custody_line(claimed.record)}; {signed}")
 
 
 def _facts(claim: "Claim") -> dict[str, Any]:
@@ -54,6 +102,8 @@ def _facts(claim: "Claim") -> dict[str, Any]:
         "audience": list(fields.audience),
         "key": claim.key_id,
         "signature": claim.signature.value,
+        "parts": claim.parts,
+        "repair_parts": claim.repair_parts,
         "files": [{"path": file.path, "sha256": file.digest} for file in claim.statement.files],
         "attestations": claim.predicates,
     }

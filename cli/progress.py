@@ -14,6 +14,9 @@ from sealift.manifests.progress import Advance, Progress
 
 __all__ = ["PlainProgress", "RichProgress", "progress_for"]
 
+# Steps count bytes, or things such as files and samples. No step has so many things.
+_BYTES_MIN = 1_000_000
+
 
 class PlainProgress:
     """One line when a step starts and one when it ends."""
@@ -27,14 +30,18 @@ class PlainProgress:
         self._print(f"{title} ...")
         started = time.monotonic()
         yield lambda count: None
-        self._print(f"{title}: done in {time.monotonic() - started:.1f} s")
+        seconds = time.monotonic() - started
+        speed = ""
+        if total is not None and total >= _BYTES_MIN and seconds > 0:
+            speed = f", {total / seconds / 1e6:.0f} MB/s"
+        self._print(f"{title}: done in {seconds:.1f} s{speed}")
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
 
 
 class RichProgress:
-    """A bar with elapsed time; finished steps stay on the screen."""
+    """A bar with elapsed time, and of bytes also speed and time left; finished steps stay."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -45,15 +52,26 @@ class RichProgress:
     @contextmanager
     def step(self, title: str, total: int | None = None) -> Iterator[Advance]:
         """Open a step that draws a bar, or a pulse where the total is unknown."""
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            ProgressColumn,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
         from rich.progress import Progress as Bar
 
-        columns = (
+        columns: list[ProgressColumn] = [
             TextColumn("{task.description:<40}"),
             BarColumn(bar_width=30),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-        )
+        ]
+        if total is not None and total >= _BYTES_MIN:
+            columns += [DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()]
         with Bar(*columns, console=self._console) as bar:
             task = bar.add_task(title, total=total)
             yield lambda count: bar.advance(task, count)

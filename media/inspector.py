@@ -4,24 +4,28 @@ Bounded and strict like everything that reads a medium, but a `Claim` is not a v
 says who *says* to have signed, and whether that holds under the keys given.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from sealift.keys.envelope import Envelope
+from sealift.keys.claim import ClaimedBundle
 from sealift.keys.errors import UntrustedError
 from sealift.keys.trust_root import TrustRoot
-from sealift.keys.verify import verify_seal
-from sealift.manifests import strict_json
+from sealift.keys.verify import VerifiedSeal, verify_parity, verify_payload, verify_seal
+from sealift.manifests.custody import custody_path
 from sealift.manifests.digest import Digest
-from sealift.manifests.errors import ManifestError
+from sealift.manifests.layout import KIND_PARITY
 from sealift.manifests.limits import LIMITS
-from sealift.manifests.statement import AttestationRef, SealStatement
+from sealift.manifests.statement import SealStatement
+from sealift.manifests.volume import Volume
+from sealift.media.carried import Carried
+from sealift.media.custody import CustodyRecord
 from sealift.media.folder import MediumFolder
-from sealift.media.referrers import find_referrers
+from sealift.media.medium import read_unverified
 
-__all__ = ["Claim", "SignatureState", "inspect_medium"]
+__all__ = ["Claim", "ClaimedCustody", "MediumClaims", "SignatureState", "inspect_medium"]
 
 
 class SignatureState(Enum):
@@ -37,16 +41,38 @@ class Claim:
 
     Attributes:
         predicates: what its attestations say, by predicate type.
+        parts, repair_parts: of the whole bundle, on whatever volume.
+        parity: of the statement about its repair parts; none if there is none.
     """
 
     statement: SealStatement
     key_id: str
     signature: SignatureState
-    predicates: dict[str, Any]
+    predicates: Mapping[str, Any]
+    parts: int
+    repair_parts: int
+    parity: SignatureState | None
 
 
-def inspect_medium(path: Path, trust: TrustRoot) -> tuple[Claim, ...]:
-    """Read the seals and attestations of a medium; its parts are not read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedCustody:
+    """A custody record, and whether its signature counts here."""
+
+    record: CustodyRecord
+    signature: SignatureState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediumClaims:
+    """What a medium says of itself."""
+
+    bundles: tuple[Claim, ...]
+    volume: Volume | None
+    custody: tuple[ClaimedCustody, ...]
+
+
+def inspect_medium(path: Path, trust: TrustRoot) -> MediumClaims:
+    """Read all that is signed on a medium; its parts are not read.
 
     Raises:
         MediumError: it is no medium, or a document has not the digest that names it.
@@ -54,32 +80,56 @@ def inspect_medium(path: Path, trust: TrustRoot) -> tuple[Claim, ...]:
         ManifestError: a document that is not in our form.
     """
     with MediumFolder.open(path) as folder:
-        return tuple(_claim(folder, digest, trust) for digest in find_referrers(folder).seals)
+        medium = read_unverified(folder)
+        return MediumClaims(
+            bundles=tuple(_claim(carried, trust) for carried in medium.bundles),
+            volume=medium.volume,
+            custody=tuple(_custody(folder, record, trust) for record in medium.custody),
+        )
 
 
-def _claim(folder: MediumFolder, digest: Digest, trust: TrustRoot) -> Claim:
-    data = folder.read_blob(digest, size_max=LIMITS.envelope_bytes)
-    envelope = Envelope.parse(data, what="seal")
+def _claim(carried: Carried[ClaimedBundle], trust: TrustRoot) -> Claim:
+    claimed = carried.bundle.seal
+    state, parity = SignatureState.SIGNER_NOT_TRUSTED, _parity_state(carried, None)
     try:
-        verify_seal(data, trust, for_this_site=False)
-        state = SignatureState.GOOD
+        seal = verify_seal(claimed.envelope, trust, for_this_site=False)
+        state, parity = SignatureState.GOOD, _parity_state(carried, seal)
     except UntrustedError:
-        state = SignatureState.SIGNER_NOT_TRUSTED
-    statement = SealStatement.parse(envelope.payload)
+        pass  # the states say so
     return Claim(
-        statement=statement,
-        key_id=envelope.key_id,
+        statement=claimed.statement,
+        key_id=claimed.key_id,
         signature=state,
-        predicates={
-            ref.predicate_type: _predicate(folder, ref) for ref in statement.fields.attestations
-        },
+        predicates=carried.predicates,
+        parts=len(carried.layout.parts),
+        repair_parts=len(carried.layout.repair),
+        parity=parity,
     )
 
 
-def _predicate(folder: MediumFolder, ref: AttestationRef) -> Any:
-    size = min(ref.size, LIMITS.envelope_bytes)
-    data = folder.read_blob(Digest.parse(ref.digest), size_max=size)
-    statement = strict_json.loads(Envelope.parse(data, what="attestation").payload)
-    if not isinstance(statement, dict):
-        raise ManifestError("attestation: expected an object")
-    return statement.get("predicate")
+def _parity_state(
+    carried: Carried[ClaimedBundle], seal: VerifiedSeal | None
+) -> SignatureState | None:
+    for ref in carried.layout.referrers:
+        if ref.kind != KIND_PARITY:
+            continue
+        if seal is None:
+            return SignatureState.SIGNER_NOT_TRUSTED
+        try:
+            verify_parity(carried.documents[ref.blob.checked_digest], seal)
+        except UntrustedError:
+            return SignatureState.SIGNER_NOT_TRUSTED
+        return SignatureState.GOOD
+    return None
+
+
+def _custody(folder: MediumFolder, record: CustodyRecord, trust: TrustRoot) -> ClaimedCustody:
+    path = custody_path(record.custody.number)
+    data = folder.read(path, size_max=LIMITS.custody_bytes)
+    try:
+        if Digest.of(data) == record.digest:
+            verify_payload(data, trust, what=path)
+            return ClaimedCustody(record=record, signature=SignatureState.GOOD)
+    except UntrustedError:
+        pass
+    return ClaimedCustody(record=record, signature=SignatureState.SIGNER_NOT_TRUSTED)
