@@ -52,7 +52,7 @@ def read_metadata(tape: Tape) -> StreamMetadata:
     """
     pool, fault = _Pool(), MediumError(INDEX, "missing: the stream carries no medium", hint=AGAIN)
     for _ in range(LIMITS.stream_rounds):
-        first = tape.find(lambda member: not is_blob(member.path))
+        first = tape.find(lambda member: not is_blob(member.path) or member.path in pool.missing)
         if first is None:
             raise fault
         try:
@@ -63,21 +63,24 @@ def read_metadata(tape: Tape) -> StreamMetadata:
 
 
 def _read_round(tape: Tape, first: Member, pool: "_Pool") -> StreamMetadata:
-    """Read members up to `SHA256SUMS`.
+    """Read members up to `SHA256SUMS`, or to the last that was missing.
 
     Raises:
         MediumError: with them the metadata are not complete.
     """
     member: Member | None = first
-    while member is not None and member.size_bytes <= LIMITS.json_bytes:  # longer: a part
+    while member is not None:
+        if member.size_bytes > LIMITS.json_bytes:  # a part, or a lie: what lies behind it counts
+            member = tape.find(lambda _: True)
+            continue
         data = tape.read(member.span_bytes)
         if len(data) == member.span_bytes:
             pool.add(member.path, data[: member.size_bytes])
-        if member.path == SHA256SUMS:
+        if member.path == SHA256SUMS or pool.was_last_missing(member.path):
             try:
                 return pool.complete()
             except MediumError:
-                tape.unread(data)
+                tape.unread(data)  # if it is damaged, a header may be within
                 raise
         block = tape.read(ustar.BLOCK_BYTES)
         member = member_of(block)
@@ -90,9 +93,14 @@ def _read_round(tape: Tape, first: Member, pool: "_Pool") -> StreamMetadata:
 
 
 class _Pool:
-    """Every file that came, by its digest; bounded."""
+    """Every file that came, by its digest; bounded.
+
+    Attributes:
+        missing: what the last `SHA256SUMS` names and did not come yet.
+    """
 
     def __init__(self) -> None:
+        self.missing: set[str] = set()
         self._files: dict[str, bytes] = {}
         self._bytes = 0
         self._sums = b""
@@ -124,39 +132,42 @@ class _Pool:
             self._bytes = 0
             raise _damaged("more metadata than any medium has")
 
+    def was_last_missing(self, path: str) -> bool:
+        """Say whether this was the only file that was waited for, and has come."""
+        return self.missing == {path} and path in self._present()
+
     def complete(self) -> StreamMetadata:
-        """Return all that the last `SHA256SUMS` names.
+        """Return all metadata that the last `SHA256SUMS` names.
 
         Raises:
             MediumError: something is still missing.
         """
-        sums = _parse_sums(self._sums)
-        contents = self._files.get(sums.get(CONTENTS, ""))
-        if contents is None:
-            raise _damaged(CONTENTS)
-        payload = _payload(contents)
-        files = {SHA256SUMS: self._sums}
-        for path, sha256 in sums.items():
-            if path in payload:
-                continue
-            data = self._files.get(sha256)
-            if data is None:
-                raise _damaged(path)
-            files[path] = data
-        files.update(self._settled_custody())
+        sums, files = _parse_sums(self._sums), self._present()
+        self.missing = {CONTENTS}
+        if CONTENTS in files:
+            # It alone says what is a part; parts may be here too, where `SHA256SUMS` was lost.
+            payload = _payload(files[CONTENTS])
+            files = {path: data for path, data in files.items() if path not in payload}
+            self.missing = {*sums, *self._custody_paths()} - payload - set(files)
+        if self.missing:
+            raise _damaged(min(self.missing))
         return StreamMetadata(files=files, paths=frozenset({*sums, *files}))
 
-    def _settled_custody(self) -> dict[str, bytes]:
+    def _present(self) -> dict[str, bytes]:
+        """Return the files that are named and undamaged."""
+        sums = _parse_sums(self._sums)
+        files = {
+            path: self._files[sha256] for path, sha256 in sums.items() if sha256 in self._files
+        }
         settled = {
-            path: self._files[sha256] for (path, sha256), copies in self._custody.items()
-            if copies > 1
-        }  # fmt: skip
+            path: self._files[sha256] for (path, sha256), n in self._custody.items() if n > 1
+        }
+        return {SHA256SUMS: self._sums} | files | settled
+
+    def _custody_paths(self) -> set[str]:
         last = max((path for path, _ in self._custody), default="")
         count = int(last.removeprefix(f"{CUSTODY}/")[:5]) if last else 0
-        for number in range(1, count + 1):
-            if custody_path(number) not in settled:
-                raise _damaged(custody_path(number))
-        return settled
+        return {custody_path(number) for number in range(1, count + 1)}
 
 
 def _parse_sums(data: bytes) -> dict[str, str]:

@@ -79,6 +79,7 @@ class StreamSource:
         self._turn = 0
         self._following: Member | None = None  # the header that was read last
         self._advance([], is_whole=True)
+        self._skip_metadata()
 
     def read(self, path: str, *, size_max: int) -> bytes:
         """Return a small file.
@@ -145,8 +146,7 @@ class StreamSource:
             while self._following is not None and not self._starts_round(self._following):
                 self._skip(self._following)
             self._passed.clear()
-            while self._following is not None and self._following.path in self._files:
-                self._skip(self._following)
+            self._skip_metadata()
             self._plan = {}
             if self._following is None:
                 return False
@@ -218,6 +218,10 @@ class StreamSource:
     def _starts_round(self, member: Member) -> bool:
         # Where the start of a round was lost, its first part that we have seen before tells.
         return member.path in self._files or member.path in self._passed
+
+    def _skip_metadata(self) -> None:
+        while self._following is not None and self._following.path in self._files:
+            self._skip(self._following)
 
     def _skip(self, member: Member) -> None:
         data = self._tape.read(member.span_bytes)
