@@ -114,7 +114,7 @@ def check_genai(value: _Object, path: str, names: Collection[str]) -> None:
     """
     check_config(value, path)
     for key, item in _items(value):
-        if key.endswith("filename") and item not in names:
+        if key.endswith("filename") and not _is_one_of(item, names):
             raise ContentError(path, f"{key}: expected a declared file beside it, got {item!r:.80}")
         if key == "session_options":
             _check_session(item, path)
@@ -134,7 +134,7 @@ def check_package(value: _Object, path: str, files: Collection[str]) -> None:
     check_config(value, path)
     folders = {file.rpartition("/")[0] for file in files} - {""}
     for key, item in _items(value):
-        if key == "variant_directory" and item not in folders:
+        if key == "variant_directory" and not _is_one_of(item, folders):
             raise ContentError(path, f"{key}: expected a folder of the model, got {item!r:.80}")
         if key == "model_file" and not any(f"{folder}/{item}" in files for folder in folders):
             raise ContentError(path, f"{key}: expected a declared file, got {item!r:.80}")
@@ -193,6 +193,10 @@ def _check_providers(options: object, path: str) -> None:
             is_path = isinstance(item, str) and ("/" in item or "\\" in item)
             if is_path or _PROVIDER_KEY.search(key.casefold()):
                 raise ContentError(path, f"provider_options: {key!r:.80} names a file")
+
+
+def _is_one_of(item: object, names: Collection[str]) -> bool:
+    return isinstance(item, str) and item in names
 
 
 def _items(value: object) -> Iterator[tuple[str, Any]]:
