@@ -19,7 +19,7 @@ from tests.vectors.model_files import (
 from tests.vectors.vector import Vector
 from tests.vectors.wire import field, message, varint
 
-__all__ = ["vectors"]
+__all__ = ["samples", "vectors"]
 
 CODE = "content_refused"
 _MODEL = model_path("model.onnx")
@@ -28,18 +28,31 @@ _GRAPH, _TENSOR, _GRAPHS = 5, 4, 10  # AttributeProto.AttributeType
 
 def vectors() -> Iterator[Vector]:
     """Give every row about what files hold."""
-    for row, cases in {
-        "external-data": _external_data(),
-        "custom-ops": _custom_ops(),
-        "programs": _programs(),
-        "remote-code": _remote_code(),
-        "oversized": _oversized(),
-    }.items():
+    for row, cases in _tables().items():
         for name, (about, changed, path) in cases.items():
             yield _case(row, name, about, {**files(), **changed}, path)
     for name, (about, template) in _TEMPLATES.items():
         bundle = chat_files(template)
         yield _case("templates", name, about, bundle, "chat_template.jinja", Task.CHAT)
+
+
+def samples() -> Iterator[tuple[str, str, Mapping[str, bytes]]]:
+    """Give row, name and the hostile files of every case: seeds for fuzzing."""
+    for row, cases in _tables().items():
+        for name, (_, changed, _) in cases.items():
+            yield row, name, changed
+    for name, (_, template) in _TEMPLATES.items():
+        yield "templates", name, {"chat_template.jinja": template.encode()}
+
+
+def _tables() -> "dict[str, _Cases]":
+    return {
+        "external-data": _external_data(),
+        "custom-ops": _custom_ops(),
+        "programs": _programs(),
+        "remote-code": _remote_code(),
+        "oversized": _oversized(),
+    }
 
 
 _Cases = dict[str, tuple[str, Mapping[str, bytes], str]]
