@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sealift.manifests import strict_json
 from sealift.manifests.errors import ManifestError
 from sealift.manifests.limits import Limits
+from sealift.manifests.record import Record
 
 BAD = {
     "duplicate key": b'{"a":1,"a":2}',
@@ -42,6 +43,16 @@ def test_refused(data: bytes) -> None:
 def test_size_is_bounded() -> None:
     with pytest.raises(ManifestError, match="at most 4 bytes, got 5"):
         strict_json.loads(b"[1,2]", limits=Limits(json_bytes=4))
+
+
+def test_what_is_quoted_of_a_document_cannot_move_a_cursor() -> None:
+    class Form(Record, frozen=True, kw_only=True):
+        a: int
+
+    with pytest.raises(ManifestError) as caught:
+        strict_json.decode(b'{"a":1,"\\u001b[2J":1}', Form)
+    assert caught.value.message.isprintable()
+    assert "[2J" in caught.value.message
 
 
 def test_half_a_surrogate_pair_cannot_be_written() -> None:

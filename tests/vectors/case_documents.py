@@ -58,6 +58,11 @@ def _signed_json() -> Iterator[Vector]:
             row, f"manifest-{name}", f"sealed: {name} in the manifest", draft(manifest=double),
             invalid("manifest_invalid", where),
         )  # fmt: skip
+    escape = _add(b'"\\u001b[2J":1')
+    yield signed(
+        row, "envelope-escape-sequence", "a field whose name would clear the terminal",
+        draft(sign=_envelope(escape)), invalid("signature_invalid", "[2J"),
+    )  # fmt: skip
     envelope_twice = _envelope(lambda data: b'{"mediaType":"x",' + data[1:])
     yield signed(
         row, "envelope-duplicate-key", "a key twice in the envelope",

@@ -10,8 +10,8 @@ from tests.vectors.vector import Change, Vector, difference
 __all__ = ["vectors"]
 
 _BASE = MEDIA["base"]
-_PART = part_path(-1)
-_OTHER = part_path(-2)
+_PART = part_path("model.onnx.data.part00001")
+_OTHER = part_path("model.onnx.data.part00000")
 
 
 def vectors() -> Iterator[Vector]:

@@ -82,9 +82,12 @@ def untrusted(code: str, *words: str) -> Expected:
     return Expected(exit=UNTRUSTED, code=code, words=words)
 
 
-def part_path(index: int, medium: Mapping[str, bytes] | None = None) -> str:
-    """Return where the n-th part lies, in the order of the manifest."""
-    return _blobs(medium or MEDIA["base"], {"raw", "zstd"})[index]
+def part_path(member: str) -> str:
+    """Return where a part of the base lies, by the end of its member's name."""
+    for line in MEDIA["base"]["CONTENTS.txt"].decode().splitlines():
+        if line.endswith(member):
+            return f"blobs/sha256/{line.split()[0]}"
+    raise LookupError(member)
 
 
 def document_path(kind: str, medium: Mapping[str, bytes] | None = None) -> str:
