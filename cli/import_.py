@@ -81,7 +81,7 @@ def _import_all(
 ) -> "list[ImportResult | Waiting]":
     from sealift.cli.progress import progress_for
     from sealift.keys.key_file import read_public
-    from sealift.media.folder import volume_folders
+    from sealift.media.library import volume_folders
     from sealift.runtime.importer.importer import import_bundle, import_medium
     from sealift.runtime.importer.result import ImportResult
 
@@ -98,7 +98,7 @@ def _import_all(
 
         with open_stream(sys.stdin.buffer) as source:
             return [import_medium(source, store, rebuild_missing=rebuild_missing, **options)]
-    folders = volume_folders(medium)
+    folders = volume_folders(medium) or (medium,)
     results: list[ImportResult | Waiting] = []
     for folder in folders:
         is_last = folder == folders[-1]

@@ -22,7 +22,7 @@ from sealift.media.blob_stream import BlobStream
 from sealift.media.errors import MediumError, MediumNotFoundError, MediumReadError
 from sealift.media.regular_file import NotRegularError, open_regular, read_regular
 
-__all__ = ["MediumFolder", "volume_folders"]
+__all__ = ["MediumFolder"]
 
 _BLOBS = ("blobs", "blobs/sha256")
 _CUSTODY = "custody"
@@ -154,14 +154,6 @@ class MediumFolder:
         if folder not in self._folders:
             raise MediumError(path, "missing")
         return self._folders[folder], name
-
-
-def volume_folders(path: Path) -> list[Path]:
-    """Return the volumes below a folder, in the order of their names; or the folder itself."""
-    if (path / INDEX).exists():
-        return [path]
-    below = sorted(index.parent for index in path.glob(f"volume-*/{INDEX}"))
-    return below or [path]
 
 
 def _open_folder(name: str, parent: int, medium: Path) -> int:

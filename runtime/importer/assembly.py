@@ -137,6 +137,7 @@ class Assembly:
                     source, pending, self._targets, self._staging.journal, advance,
                     finished=self._finished,
                 )  # fmt: skip
+                lost = self._take_twins(source, lost, on_medium, advance)
                 wanted = None if keep_repair else len(lost) + len(missing)
                 self._shelf.fill(source, on_medium, wanted)
                 if rebuild_absent or not missing:
@@ -159,6 +160,27 @@ class Assembly:
             reused_bytes=sum(size for _, size in self.plan.present)
             + sum(t.part.length for t in takes if t.origin is not Origin.MEDIUM),
         )
+
+    def _take_twins(
+        self, source: MediumSource, lost: Lost, on_medium: Set[str], advance: Advance
+    ) -> Lost:
+        """Try the equal parts of equal files for what is lost; return what still is."""
+        if source.is_stream:
+            return lost  # they went by
+        files = {part: file for file in self.plan.files for part in file.parts}
+        left = dict(lost)
+        for part in lost:
+            for twin in self.plan.twins.get(part.tar.hex, ()):
+                if twin.blob.hex not in on_medium or part not in left:
+                    continue
+                take = Take(part=twin, file=files[part], origin=Origin.MEDIUM)
+                journal = self._staging.journal
+                if not take_parts(
+                    source, [take], self._targets, journal, advance, finished=self._finished
+                ):
+                    journal.add(part.tar.hex)
+                    del left[part]
+        return left
 
     def _check_spare(self, source: MediumSource, on_medium: Set[str]) -> None:
         """Check parts that are not needed: a medium that was tampered with is not to be believed.

@@ -205,6 +205,8 @@ class _Job:
         self, medium: Medium, carried: CarriedBundle, staging: Staging, shortfall: Shortfall
     ) -> Waiting:
         kept = len(staging.journal.held)
+        if shortfall.repair is not None and self.rebuild_missing:
+            raise shortfall.repair
         if shortfall.lost and (shortfall.repair is not None or not shortfall.absent
                                or carried.parity is None):  # fmt: skip
             raise shortfall_error(shortfall, kept)

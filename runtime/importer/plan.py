@@ -32,11 +32,13 @@ class ImportPlan:
     Attributes:
         present: SHA-256 and size of each file that is here already.
         spare: parts of files that equal one of these; their bytes are checked all the same.
+        twins: for a part of `files` (hex of its archive), parts of other files of equal content.
     """
 
     files: tuple[FilePlan, ...]
     present: tuple[tuple[str, int], ...]
     spare: tuple[Part, ...]
+    twins: Mapping[str, tuple[Part, ...]]
 
     @property
     def space_bytes(self) -> int:
@@ -93,18 +95,23 @@ def plan_import(bundle: VerifiedBundle, held: Set[str]) -> ImportPlan:
     files: dict[str, FilePlan] = {}
     present: dict[str, int] = {}
     spare: dict[str, Part] = {}
+    twins: dict[str, tuple[Part, ...]] = {}
     for path, pieces in parts.items():
         sha256, size = digests[path], sizes[path]
         if sha256 in held:
             present[sha256] = size
         elif sha256 in files:
             spare.update({part.blob.hex: part for part in pieces})
+            for part, twin in zip(files[sha256].parts, pieces, strict=False):
+                if (part.offset, part.length) == (twin.offset, twin.length):
+                    twins[part.tar.hex] = (*twins.get(part.tar.hex, ()), twin)
         else:
             files[sha256] = FilePlan(path=path, sha256=sha256, size_bytes=size, parts=tuple(pieces))
     return ImportPlan(
         files=tuple(files.values()),
         present=tuple(sorted(present.items())),
         spare=tuple(spare.values()),
+        twins=twins,
     )
 
 
