@@ -50,13 +50,21 @@ def list_(home: Path, as_json: bool) -> None:
 @json_option
 def show(name: str, version: str | None, home: Path, as_json: bool) -> None:
     """Show a version, after its seal was verified; `path` and `signature` are for other tools."""
-    facts = _facts(open_store(home).show(name, version))
+    import msgspec
+
+    from sealift.runtime.content.report import ContentReport
+
+    store = open_store(home)
+    facts = _facts(store.show(name, version))
+    inspection = store.inspection(name, version)
     if as_json:
-        print_json(facts)
+        print_json({**facts, "inspection": inspection})
     else:
         plain = {key: value for key, value in facts.items() if not isinstance(value, list)}
         print_fields([(key, str(value)) for key, value in plain.items()])
         print_fields([("variants", ", ".join(facts["variants"]))])
+        report = msgspec.convert(inspection, ContentReport)
+        print_fields([("inspection", report.summary)])
 
 
 @command.command("remove")

@@ -32,5 +32,7 @@ def check_loads(data: bytes, path: str) -> None:
         tokenizer = tokenizers.Tokenizer.from_buffer(data)
         for sample in _SAMPLES:
             tokenizer.encode(sample)
-    except Exception as error:  # the library raises bare Exception, nothing narrower
+    except (MemoryError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # bare Exception from the library, and panics, which are less
         raise ContentError(path, f"not a tokenizer: {str(error)[:200]}") from error

@@ -40,7 +40,14 @@ from sealift.runtime.store.file_hash import hash_file
 from sealift.runtime.store.findings import AuditReport, Findings
 from sealift.runtime.store.inspection_record import read_inspection
 from sealift.runtime.store.installed import KEY_FILE, open_bundle, read_record, record_files
-from sealift.runtime.store.inventory import Found, compare, fixed_files, list_home
+from sealift.runtime.store.inventory import (
+    Found,
+    compare,
+    fixed_files,
+    is_link,
+    list_home,
+    parents,
+)
 from sealift.runtime.store.state import ModelRecord, StoreState, replay
 from sealift.runtime.store.store import Store, read_key
 
@@ -160,7 +167,7 @@ class _Audit:
     ) -> set[str]:
         """Step 3; returns the files of its records, and adds its links to blobs."""
         folder = paths.record(record.name, record.version)
-        folders |= _parents(f"{folder}/x")
+        folders |= parents(f"{folder}/x")
         self._check_inspection(record, f"{folder}/{paths.INSPECTION_FILE}")
         try:
             bundle = open_bundle(self.home, record, trusted)
@@ -172,7 +179,7 @@ class _Audit:
         for file in bundle.seal.statement.files:
             path = f"{paths.model(record.name, record.version)}/{file.path}"
             links[path] = file.digest
-            folders |= _parents(path)
+            folders |= parents(path)
         self._check_attestations(record, bundle, trusted)
         names_here = {*record_files(bundle), paths.INSPECTION_FILE}
         names_here |= {KEY_FILE} if record.by_key_option else set()
@@ -191,7 +198,7 @@ class _Audit:
         ):  # fmt: skip
             for path in (self.home / root).rglob("*"):
                 relative = str(path.relative_to(self.home))
-                folders |= _parents(relative)
+                folders |= parents(relative)
                 if path.is_file():
                     known.add(relative)
         inodes = {
@@ -257,7 +264,7 @@ class _Audit:
         apart = {
             path
             for path, sha256 in links.items()
-            if path in found and not _is_link(found, path, paths.blob(sha256))
+            if path in found and not is_link(found, path, paths.blob(sha256))
         }
         hashes = self._hash_all(found, blobs | apart)
         for path in blobs:
@@ -294,12 +301,3 @@ class _Audit:
 def _parse(home: Path) -> list[Entry]:
     with (home / ENTRIES).open("rb") as file:
         return [parse_line(line.removesuffix(b"\n"), number) for number, line in enumerate(file)]
-
-
-def _is_link(found: Mapping[str, Found], path: str, blob: str) -> bool:
-    return blob in found and found[blob].inode == found[path].inode
-
-
-def _parents(path: str) -> set[str]:
-    pieces = path.split("/")
-    return {"/".join(pieces[:count]) for count in range(1, len(pieces))}

@@ -13,7 +13,7 @@ from sealift.runtime.store import paths
 from sealift.runtime.store.findings import Findings
 from sealift.runtime.store.staged import BLOB_MODE, RECORD_MODE
 
-__all__ = ["Found", "compare", "fixed_files", "list_home"]
+__all__ = ["Found", "compare", "fixed_files", "is_link", "list_home", "parents"]
 
 _PLAIN = 0o644
 _FIXED = {
@@ -82,6 +82,17 @@ def compare(found: Mapping[str, Found], expected: set[str], findings: Findings) 
         mode = _mode(path)
         if file.mode != mode:
             findings.fail(path, f"expected mode {mode:04o}, got {file.mode:04o}")
+
+
+def is_link(found: Mapping[str, Found], path: str, blob: str) -> bool:
+    """Say whether a file that is there is the same one as a blob."""
+    return blob in found and found[blob].inode == found[path].inode
+
+
+def parents(path: str) -> set[str]:
+    """Return every folder above a path."""
+    pieces = path.split("/")
+    return {"/".join(pieces[:count]) for count in range(1, len(pieces))}
 
 
 def _mode(path: str) -> int:
