@@ -35,6 +35,7 @@ class _Part(Record, frozen=True, kw_only=True):
     tar: str
     blob: str
     file: str
+    offset: int
     size_bytes: int
 
 
@@ -88,7 +89,7 @@ def note_import(staging: Staging, carried: CarriedBundle, volume: Volume | None)
         parts=tuple(
             _Part(
                 tar=part.tar.hex, blob=part.blob.hex, file=digests[part.file],
-                size_bytes=part.blob_bytes,
+                offset=part.offset, size_bytes=part.blob_bytes,
             )
             for part in manifest.parts
         ),
@@ -126,21 +127,23 @@ def _read(home: Path, folder: Path) -> Unfinished | None:
     except (OSError, ManifestError):
         return None  # just begun, or just ended
     journal = Journal.read(folder / JOURNAL_FILE)
-    missing = [
-        part
-        for part in about.parts
-        if part.tar not in journal
-        and not (folder / part.file).exists()
-        and not (home / paths.blob(part.file)).exists()
-    ]
+    finished = {
+        file
+        for file in {part.file for part in about.parts}
+        if (folder / file).exists() or (home / paths.blob(file)).exists()
+    }
+    # Equal files have equal parts: one of each is enough.
+    held = {(part.file, part.offset) for part in about.parts if part.tar in journal}
+    wanted = {(part.file, part.offset): part for part in about.parts if part.file not in finished}
+    missing = [part for place, part in wanted.items() if place not in held]
     blobs = {part.blob for part in missing}
     counts = [len(blobs.intersection(volume)) for volume in about.volumes]
     return Unfinished(
         name=about.name,
         version=about.version,
         manifest=folder.name,
-        part_count=len(about.parts),
-        held_parts=len(about.parts) - len(missing),
+        part_count=len({(part.file, part.offset) for part in about.parts}),
+        held_parts=len({(part.file, part.offset) for part in about.parts}) - len(missing),
         missing_bytes=sum(part.size_bytes for part in missing),
         volume_count=max(1, len(about.volumes)),
         missing=tuple(

@@ -77,7 +77,7 @@ class Assembly:
     def takes(self, on_medium: Set[str]) -> tuple[tuple[Take, ...], tuple[Part, ...]]:
         """Say where each part will come from, and which come from nowhere in this run."""
         return plan_takes(
-            self.plan.files,
+            self.plan,
             staged=self._staging.journal.held,
             installed=self._installed,
             on_medium=on_medium,
@@ -165,20 +165,20 @@ class Assembly:
         self, source: MediumSource, lost: Lost, on_medium: Set[str], advance: Advance
     ) -> Lost:
         """Try the equal parts of equal files for what is lost; return what still is."""
-        if source.is_stream:
-            return lost  # they went by
-        files = {part: file for file in self.plan.files for part in file.parts}
+        if source.is_stream or self._carried.parity is None:
+            return lost  # they went by; or the medium is not meant to mend itself
+        files = {part.tar.hex: file for file in self.plan.files for part in file.parts}
         left = dict(lost)
         for part in lost:
             for twin in self.plan.twins.get(part.tar.hex, ()):
+                file = files.get(part.tar.hex) or files[twin.tar.hex]
                 if twin.blob.hex not in on_medium or part not in left:
                     continue
-                take = Take(part=twin, file=files[part], origin=Origin.MEDIUM)
-                journal = self._staging.journal
+                take = Take(part=twin, file=file, origin=Origin.MEDIUM)
                 if not take_parts(
-                    source, [take], self._targets, journal, advance, finished=self._finished
-                ):
-                    journal.add(part.tar.hex)
+                    source, [take], self._targets, self._staging.journal, advance,
+                    finished=self._finished,
+                ):  # fmt: skip
                     del left[part]
         return left
 
@@ -188,15 +188,10 @@ class Assembly:
         Raises:
             MediumError, MediumReadError: one is wrong.
         """
-        journal = self._staging.journal
-        spare = [
-            part
-            for part in self.plan.spare
-            if part.tar.hex not in journal.held and part.blob.hex in on_medium
-        ]
+        if self._staging.journal.held:
+            return  # the run that began looked at them
+        spare = [part for part in self.plan.spare if part.blob.hex in on_medium]
         check_blobs(source, part_refs(spare), lambda count: None)
-        for part in spare:
-            journal.add(part.tar.hex)
 
     def _rebuild(self, parts: Sequence[Part]) -> RepairError | None:
         """Rebuild parts into their files; the value says why it cannot be done."""
@@ -229,16 +224,13 @@ class Assembly:
     def _not_held(self, unfinished: Mapping[str, StagedFile]) -> frozenset[int]:
         """Index of every part whose content is nowhere on this host."""
         held = self._staging.journal.held
-        # Of equal files one is assembled: the parts of the others are held when its are.
-        tar_of = {
-            (path, part.index): part.tar.hex
-            for path, file in unfinished.items()
-            for part in file.plan.parts
-        }
+        twins = self.plan.twins
         return frozenset(
             index
             for index, part in enumerate(self._carried.bundle.manifest.parts)
-            if part.file in unfinished and tar_of.get((part.file, part.index)) not in held
+            if part.file in unfinished
+            and part.tar.hex not in held
+            and not any(twin.tar.hex in held for twin in twins.get(part.tar.hex, ()))
         )
 
     def _finish_rest(self) -> None:

@@ -32,7 +32,7 @@ class ImportPlan:
     Attributes:
         present: SHA-256 and size of each file that is here already.
         spare: parts of files that equal one of these; their bytes are checked all the same.
-        twins: for a part of `files` (hex of its archive), parts of other files of equal content.
+        twins: for a part (hex of its archive), the parts of equal files with the same content.
     """
 
     files: tuple[FilePlan, ...]
@@ -102,9 +102,7 @@ def plan_import(bundle: VerifiedBundle, held: Set[str]) -> ImportPlan:
             present[sha256] = size
         elif sha256 in files:
             spare.update({part.blob.hex: part for part in pieces})
-            for part, twin in zip(files[sha256].parts, pieces, strict=False):
-                if (part.offset, part.length) == (twin.offset, twin.length):
-                    twins[part.tar.hex] = (*twins.get(part.tar.hex, ()), twin)
+            _pair(twins, files[sha256].parts, pieces)
         else:
             files[sha256] = FilePlan(path=path, sha256=sha256, size_bytes=size, parts=tuple(pieces))
     return ImportPlan(
@@ -116,7 +114,7 @@ def plan_import(bundle: VerifiedBundle, held: Set[str]) -> ImportPlan:
 
 
 def plan_takes(
-    files: Sequence[FilePlan],
+    plan: ImportPlan,
     *,
     staged: Set[str],
     installed: Mapping[str, LocalPart],
@@ -133,17 +131,27 @@ def plan_takes(
     """
     takes: list[Take] = []
     absent: list[Part] = []
-    for file, part in _parts_of(files):
-        if part.tar.hex in staged:
-            takes.append(Take(part=part, file=file, origin=Origin.STAGED))
-        elif part.tar.hex in installed:
-            local = installed[part.tar.hex]
-            takes.append(Take(part=part, file=file, origin=Origin.INSTALLED, local=local))
-        elif part.blob.hex in on_medium:
-            takes.append(Take(part=part, file=file, origin=Origin.MEDIUM))
+    for file, part in _parts_of(plan.files):
+        equal = (part, *plan.twins.get(part.tar.hex, ()))
+        if (found := next((p for p in equal if p.tar.hex in staged), None)) is not None:
+            takes.append(Take(part=found, file=file, origin=Origin.STAGED))
+        elif (found := next((p for p in equal if p.tar.hex in installed), None)) is not None:
+            local = installed[found.tar.hex]
+            takes.append(Take(part=found, file=file, origin=Origin.INSTALLED, local=local))
+        elif (found := next((p for p in equal if p.blob.hex in on_medium), None)) is not None:
+            takes.append(Take(part=found, file=file, origin=Origin.MEDIUM))
         else:
             absent.append(part)
     return tuple(takes), tuple(absent)
+
+
+def _pair(twins: dict[str, tuple[Part, ...]], parts: Sequence[Part], equal: Sequence[Part]) -> None:
+    """Note which parts of two equal files have the same content, if they are cut alike."""
+    for part, twin in zip(parts, equal, strict=False):
+        if (part.offset, part.length) == (twin.offset, twin.length):
+            group = (part, *twins.get(part.tar.hex, ()), twin)
+            for member in group:
+                twins[member.tar.hex] = tuple(other for other in group if other is not member)
 
 
 def _parts_of(files: Sequence[FilePlan]) -> Iterator[tuple[FilePlan, Part]]:
