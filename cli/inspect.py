@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sealift.cli.custody_text import custody_facts, custody_line
+from sealift.cli.media_text import counted, custody_facts, custody_line
 from sealift.cli.options import home_option, json_option, open_store_if_any
 from sealift.cli.output import human_bytes, print_fields, print_json, print_table, talk
 
@@ -83,7 +83,7 @@ def _print_medium(medium: "MediumClaims") -> None:
             f"volume {volume.number} of {volume.count}: {len(volume.blobs)} of the parts are here"
         )
         if volume.plan.left_out:
-            click.echo(f"{len(volume.plan.left_out)} parts were left out, by {volume.plan.base}")
+            click.echo(f"left out: {counted(len(volume.plan.left_out))}, by {volume.plan.base}")
     for claimed in medium.custody:
         good = claimed.signature is SignatureState.GOOD
         signed = f"signed by {claimed.record.key_id[:16]}" + ("" if good else ", not checked")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sealift.cli.byte_size import ByteSize
+from sealift.cli.media_text import counted
 from sealift.cli.options import json_option, passphrase_option, passphrase_source
 from sealift.cli.output import human_bytes, print_json, talk
 
@@ -181,11 +182,12 @@ def _print(report: "WriteReport", request: "WriteRequest") -> None:
         volume = f"volume {number} of {count}: " if count > 1 else ""
         healed = f", {done.healed} damaged ones replaced" if done.healed else ""
         record = f", custody record {done.record}" if done.record else ""
+        copied = human_bytes(done.copied_bytes)
         click.echo(
-            f"{volume}{done.path}: {done.written} parts written ({human_bytes(done.copied_bytes)})"
+            f"{volume}{done.path}: {counted(done.written)} written ({copied})"
             f"{healed}, {done.kept} there already; all {how[done.read_back]}{record}"
         )
     if request.number is not None and request.number < count:
         click.echo(f"next: --number {request.number + 1}")
     if report.plan.plan.left_out:
-        click.echo(f"left out {len(report.plan.plan.left_out)} parts that the host holds")
+        click.echo(f"left out {counted(len(report.plan.plan.left_out))} that the host holds")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sealift.cli.custody_text import custody_facts, custody_line
+from sealift.cli.media_text import counted, custody_facts, custody_line
 from sealift.cli.options import home_option, json_option, open_store_if_any
 from sealift.cli.output import human_bytes, print_json
 
@@ -114,9 +114,9 @@ def _print_bundles(report: "VerifyReport") -> None:
 
 
 def _print_medium(report: "VerifyReport") -> None:
-    parts = f"{report.part_count} parts"
+    parts = counted(report.part_count)
     if report.repair_count:
-        parts += f", {report.repair_count} repair parts"
+        parts += f", {counted(report.repair_count, 'repair part')}"
     read = f"{human_bytes(report.read_bytes)} in {report.seconds:.1f} s"
     if report.volume is None:
         click.echo(f"{report.files} files, {parts}, {read}")
@@ -124,8 +124,8 @@ def _print_medium(report: "VerifyReport") -> None:
         number, count = report.volume.number, report.volume.count
         click.echo(f"volume {number} of {count}, {parts}, all good ({read})")
         if report.volume.plan.left_out:
-            left_out = len(report.volume.plan.left_out)
-            click.echo(f"{left_out} parts were left out: the receiving host must hold them")
+            left_out = counted(len(report.volume.plan.left_out))
+            click.echo(f"left out: {left_out} that the receiving host must hold")
     for record in report.custody:
         click.echo(custody_line(record))
 

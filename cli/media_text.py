@@ -1,11 +1,16 @@
-"""Custody records, as `verify` and `inspect` show them."""
+"""Parts and custody records of media, as `media write`, `verify` and `inspect` show them."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sealift.media.custody import CustodyRecord
 
-__all__ = ["custody_facts", "custody_line"]
+__all__ = ["counted", "custody_facts", "custody_line"]
+
+
+def counted(parts: int, kind: str = "part") -> str:
+    """Return how many parts, as `1 part` or `3 repair parts`."""
+    return f"{parts} {kind}" if parts == 1 else f"{parts} {kind}s"
 
 
 def custody_facts(record: "CustodyRecord") -> dict[str, Any]:
