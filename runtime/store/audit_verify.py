@@ -34,20 +34,13 @@ from sealift.runtime.audit.entry import Entry, Kind
 from sealift.runtime.audit.errors import AuditError
 from sealift.runtime.audit.log import ENTRIES, AuditLog, parse_line
 from sealift.runtime.audit.site_key import SITE_KEY, SITE_PUBLIC, read_private
-from sealift.runtime.store import change, paths
+from sealift.runtime.store import change, inventory, paths
 from sealift.runtime.store.errors import StoreError
 from sealift.runtime.store.file_hash import hash_file
 from sealift.runtime.store.findings import AuditReport, Findings
 from sealift.runtime.store.inspection_record import read_inspection
 from sealift.runtime.store.installed import KEY_FILE, open_bundle, read_record, record_files
-from sealift.runtime.store.inventory import (
-    Found,
-    compare,
-    fixed_files,
-    is_link,
-    list_home,
-    parents,
-)
+from sealift.runtime.store.inventory import Found, is_link, parents
 from sealift.runtime.store.state import ModelRecord, StoreState, replay
 from sealift.runtime.store.store import Store, read_key
 
@@ -141,7 +134,7 @@ class _Audit:
         if not self.is_comparable:
             return
         trusted = self._trusted_keys()
-        expected = fixed_files() | {paths.trust(key_id) for key_id in self.state.trusted}
+        expected = inventory.fixed_files() | {paths.trust(key_id) for key_id in self.state.trusted}
         folders: set[str] = set()
         links: dict[str, str] = {}
         for record in self.state.all_models():
@@ -149,8 +142,8 @@ class _Audit:
         expected |= set(links) | {paths.blob(sha256) for sha256 in links.values()}
         expected |= {paths.pointer(name) for name in self.state.models}
         self._check_pointers()
-        found = list_home(self.home, self.findings, folders)
-        compare(found, expected, self.findings)
+        found = inventory.list_home(self.home, self.findings, folders)
+        inventory.compare(found, expected, self.findings)
         self._check_contents(found, links)
 
     def _trusted_keys(self) -> TrustRoot:
