@@ -67,9 +67,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path.cwd())
     parser.add_argument("--json", type=Path, help="Write all figures here.")
     parser.add_argument("--pack-once", nargs=3, metavar=("FILES", "BUNDLE", "KEY"))
+    parser.add_argument("--part-bytes", type=int, default=64 << 20)
     options = parser.parse_args()
     if options.pack_once:
-        pack_once(*map(Path, options.pack_once))
+        pack_once(*map(Path, options.pack_once), options.part_bytes)
         return
     sizes = []
     for gib in options.sizes:
@@ -80,7 +81,7 @@ def main() -> None:
             options.json.write_text(json.dumps([asdict(size) for size in sizes], indent=1) + "\n")
 
 
-def pack_once(files: Path, bundle: Path, key: Path) -> None:
+def pack_once(files: Path, bundle: Path, key: Path, part_bytes: int) -> None:
     """Pack and seal: what one measured process does."""
     from sealift.bundler.pack import BundleMeta
     from sealift.bundler.seal import write_bundle
@@ -93,7 +94,7 @@ def pack_once(files: Path, bundle: Path, key: Path) -> None:
         name="bench", version="1.0.0", license="Apache-2.0", architecture="none",
         task=Task.CHAT, created="2026-01-01T00:00:00Z",
     )  # fmt: skip
-    write_bundle(files, meta, [], signer, bundle)
+    write_bundle(files, meta, [], signer, bundle, part_bytes=part_bytes)
 
 
 def measure(work: Path, gib: float, rounds: int) -> Size:
