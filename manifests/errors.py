@@ -24,7 +24,7 @@ class SealiftError(Exception):
     """A failure that a user can read: what failed, on what, expected and got.
 
     Args:
-        message: one line, lower case, no full stop.
+        message: one line, lower case, no full stop; what is not printable in it is escaped.
         hint: what to do next, where there is something to do.
     """
 
@@ -32,9 +32,17 @@ class SealiftError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
+        message = _printable(message)
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey: messages quote documents and names from outside."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class ManifestError(SealiftError):

@@ -66,7 +66,7 @@ def decode(data: bytes, form: type[_T], *, what: str = "json", limits: Limits = 
     try:
         return msgspec.convert(value, form, strict=True)
     except msgspec.ValidationError as error:
-        raise ManifestError(f"{what}: {_shown(str(error))}") from error
+        raise ManifestError(f"{what}: {error}") from error
 
 
 def canonical(value: Any) -> bytes:
@@ -83,11 +83,6 @@ def pretty(value: Any) -> bytes:
     plain = msgspec.to_builtins(value)
     text = json.dumps(plain, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
     return _utf8(text) + b"\n"
-
-
-def _shown(text: str) -> str:
-    # It quotes field names, and these can hold what moves a terminal's cursor.
-    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _utf8(text: str) -> bytes:

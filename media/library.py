@@ -8,6 +8,7 @@ A path is a medium, or a folder of volumes. Everything is checked by digest and 
 not judged, because they are copied as they are (`ClaimedMedium`).
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ def volume_folders(path: Path) -> tuple[Path, ...]:
     Raises:
         MediumNotFoundError: there is neither a medium nor a volume.
     """
-    if (path / INDEX).is_file():
+    # Whatever is in their place: that it is no plain file is for the medium's reader to say.
+    if any(os.path.lexists(path / name) for name in (INDEX, "blobs")):
         return ()
     found = tuple(sorted(index.parent for index in path.glob(f"*/{INDEX}") if index.is_file()))
     if not found:

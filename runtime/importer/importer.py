@@ -7,6 +7,7 @@ the log and durable, or not at all: whatever was refused is in the log. Parts th
 stay in the staging folder, for the next run or the next volume; nothing serves from there.
 """
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from sealift.runtime.audit.errors import AuditError
 from sealift.runtime.content.errors import ContentError
 from sealift.runtime.importer.about import note_import, unfinished_import
 from sealift.runtime.importer.assembly import Assembly, Shortfall
-from sealift.runtime.importer.errors import ImporterError
+from sealift.runtime.importer.errors import ImporterError, SpaceError
 from sealift.runtime.importer.inspection import StagedInspection
 from sealift.runtime.importer.installed_parts import installed_parts
 from sealift.runtime.importer.result import ImportResult, Outcome, Waiting
@@ -120,7 +121,11 @@ class _Job:
         except (AuditError, MediumNotFoundError):
             raise
         except SealiftError as error:
-            self.store.log.append(_refusal(error, label, self.name))
+            try:
+                self.store.log.append(_refusal(error, label, self.name))
+            except OSError as failure:
+                # A full disk takes no entry either; that must not hide what was wrong.
+                raise _explained(failure, f"{error.message}; and the log") from error
             raise
 
     def run(self, source: MediumSource) -> ImportResult | Waiting:
@@ -179,14 +184,13 @@ class _Job:
         takes, absent = assembly.takes(stock.blobs)
         left_out = set(medium.volume.plan.left_out) if medium.volume else set()
         missing_base = [part for part in absent if part.blob.hex in left_out]
-        if missing_base:
-            staging.discard_if_empty()
-            raise base_missing(carried.reference, missing_base)
-        assembly.check_space()
-        note_import(staging, carried, medium.volume)
         lost = {part: error for part, error in stock.lost.items() if part in absent}
         total = sum(take.part.blob_bytes for take in takes)
         try:
+            if missing_base:
+                raise base_missing(carried.reference, missing_base)
+            assembly.check_space()
+            note_import(staging, carried, medium.volume)
             with self.progress.step(f"import {carried.reference}", total) as progress:
 
                 def advance(count: int) -> None:
@@ -330,4 +334,10 @@ def _explaining() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ImporterError(f"import: {error}") from error
+        raise _explained(error, "import") from error
+
+
+def _explained(error: OSError, what: str) -> ImporterError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SpaceError(f"{what}: the disk is full", hint="free space and import again")
+    return ImporterError(f"{what}: {error}")
