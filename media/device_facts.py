@@ -39,7 +39,7 @@ def device_facts(folder: Path, *, system: Path = Path("/")) -> DeviceFacts:
         uuid=_fact(_link_name(system / "dev/disk/by-uuid", node)),
         model=_fact(_attribute(system, number, ("device/model", "product", "model"))),
         serial=_fact(_attribute(system, number, ("device/serial", "serial"))),
-        size_bytes=disk.f_blocks * disk.f_frsize,
+        size_bytes=disk.f_blocks * disk.f_frsize or None,  # no blocks: it does not say
     )
 
 

@@ -150,7 +150,7 @@ class MediumWriter:
         new += [len(data) for path, data in files.metadata.items() if path not in sizes]
         needed = sum(size + -size % disk.f_frsize for size in new)
         free = disk.f_bavail * disk.f_frsize
-        if free < needed:
+        if disk.f_blocks and free < needed:  # no blocks at all: the file system does not say
             raise MediumWriteError(
                 f"{self._root}: expected {needed} free bytes, got {free}",
                 hint="use a larger medium, or --volume to use several",

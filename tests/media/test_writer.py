@@ -24,7 +24,7 @@ from sealift.media.profile import DISC, USB, WORM
 from sealift.media.readback import Method
 from sealift.media.verifier import verify_medium, verify_set
 from sealift.media.writer import WriteRequest, write_media
-from tests.media.mounts import memory_disk, vfat_stick
+from tests.media.mounts import memory_disk, stick
 from tests.sealed import Sealed, flip, meta, seal_files, tree
 
 VOLUME_BYTES = 5_200_000
@@ -421,12 +421,20 @@ def test_what_came_from_memory_is_not_said_to_come_from_a_device(
         assert tree(memory) == tree(sealed.bundle)
 
 
-def test_a_fat_stick_takes_a_bundle_and_gives_it_back(sealed: Sealed, tmp_path: Path) -> None:
-    with vfat_stick(tmp_path / "stick", size_bytes=32 << 20) as stick:
-        request = WriteRequest(sources=(sealed.bundle,), target=stick, signer=sealed.signer)
+@pytest.mark.parametrize("kind", ["vfat", "exfat"])
+def test_a_stick_takes_a_bundle_and_gives_it_back(
+    sealed: Sealed, tmp_path: Path, kind: str
+) -> None:
+    # No permissions, no links, and whatever else such file systems do not have.
+    with stick(tmp_path / "stick", kind) as root:
+        request = WriteRequest(sources=(sealed.bundle,), target=root, signer=sealed.signer)
         write_media(request)
-        flip(stick / "blobs/sha256" / sealed.part_blobs()[2].name)
+        with (root / "blobs/sha256" / sealed.part_blobs()[2].name).open("r+b") as file:
+            file.write(b"other bytes")
         assert write_media(request).written[1].healed == 1
-        report = verify_medium(stick, _trust(sealed))
-        assert [record.custody.device.file_system for record in report.custody] == ["vfat"] * 2
-        assert report.custody[0].custody.device.size_bytes is not None
+        report = verify_medium(root, _trust(sealed))
+        assert [record.custody.number for record in report.custody] == [1, 2]
+        file_system = report.custody[0].custody.device.file_system
+        assert file_system in (kind, "fuseblk", "fuse.fusefat")
+        written = {path: data for path, data in tree(root).items() if "custody" not in path}
+        assert written == tree(sealed.bundle)
