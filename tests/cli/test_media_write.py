@@ -1,7 +1,11 @@
 """`media write`, `verify` and `inspect` as a courier types them: sticks, discs, several keys."""
 
+import hashlib
 import json
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from sealift.keys.have import sign_have
 from sealift.keys.key_file import write_pair
 from sealift.keys.signer import generate, generate_site_key
 from sealift.manifests.have import Have
-from tests.sealed import Sealed, flip, seal_files, tree
+from tests.sealed import PART_BYTES, Sealed, flip, seal_files, tree
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -170,6 +174,27 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     assert words in done.stderr
     assert done.stderr.count("error:") == 1
     assert not target.exists()
+
+
+def test_a_write_that_was_killed_is_completed_by_the_next(sealift: Run, tmp_path: Path) -> None:
+    large = seal_files(tmp_path / "large", large_bytes=40 * PART_BYTES)
+    usb = tmp_path / "usb"
+    program = "from sealift.cli.main import main; main()"
+    arguments = [sys.executable, "-c", program, "media", "write", str(large.bundle), str(usb)]
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while run.poll() is None and len(list(usb.glob("blobs/sha256/*"))) < 3:
+            time.sleep(0.001)
+        run.send_signal(signal.SIGKILL)
+    assert not (usb / "index.json").exists()
+    names = {path.name for path in large.part_blobs()}
+    for path in (
+        usb / "blobs/sha256"
+    ).iterdir():  # a name stands for whole content, or is not there
+        if path.name in names:
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+    done = sealift("media", "write", large.bundle, usb)
+    assert done.returncode == 0, done.stderr
+    assert tree(usb) == tree(large.bundle)
 
 
 def test_no_medium_and_a_full_medium(sealift: Run, sealed: Sealed, tmp_path: Path) -> None:
