@@ -30,6 +30,9 @@ from sealift.runtime.importer.staging import Staging, check_present, present_pat
 __all__ = ["Assembly", "Shortfall"]
 
 
+_STALE_ROUNDS_MAX = 8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
     """What a run could not get.
@@ -128,57 +131,61 @@ class Assembly:
         check_present(self._home, self._staging.folder, self.plan)
         if not source.is_stream and self._carried.parity is None:
             self._check_spare(source, on_medium)
-        refusal: RepairError | None = None
-        pending, missing = list(takes), tuple(part for part in absent if part not in lost)
-        gone = lost
+        medium = _Medium(source, on_medium, keep_repair, rebuild_absent)
+        pending, short = list(takes), _Short(dict(lost), [p for p in absent if p not in lost], None)
+        stale, fewest = 0, len(takes) + 1
         try:
-            while True:
-                lost = gone | take_parts(
-                    source, pending, self._targets, self._staging.journal, advance,
-                    finished=self._finished,
-                )  # fmt: skip
-                lost = self._take_twins(source, lost, on_medium, advance)
-                wanted = None if keep_repair else len(lost) + len(missing)
-                self._shelf.fill(source, on_medium, wanted)
-                if rebuild_absent or not missing:
-                    refusal = self._rebuild([*lost, *missing])
-                    if refusal is None:
-                        lost, missing = {}, ()
-                pending = _again(pending, lost, on_medium, source)
-                if not pending:
-                    break
-            if not lost and not missing:
+            while pending and stale < _STALE_ROUNDS_MAX:
+                short.lost = dict(lost) | self._take(source, pending, advance)
+                self._mend(medium, short, advance)
+                # A carousel that never brings a part must not turn for ever.
+                stale = 0 if len(short.lost) < fewest else stale + 1
+                fewest = min(fewest, len(short.lost))
+                pending = _again(pending, short.lost, on_medium, source)
+            if not takes:
+                self._mend(medium, short, advance)
+            if not short.lost and not short.missing:
                 self._finish_rest()
         finally:
             for target in self._targets.values():
                 target.close()
         return Shortfall(
-            lost=lost,
-            absent=missing,
-            repair=refusal if self._carried.parity else None,
+            lost=short.lost,
+            absent=tuple(short.missing),
+            repair=short.refusal if self._carried.parity else None,
             read_bytes=sum(t.part.blob_bytes for t in takes if t.origin is Origin.MEDIUM),
             reused_bytes=sum(size for _, size in self.plan.present)
             + sum(t.part.length for t in takes if t.origin is not Origin.MEDIUM),
         )
 
-    def _take_twins(
-        self, source: MediumSource, lost: Lost, on_medium: Set[str], advance: Advance
-    ) -> Lost:
+    def _take(self, source: MediumSource, takes: Sequence[Take], advance: Advance) -> Lost:
+        journal = self._staging.journal
+        return take_parts(source, takes, self._targets, journal, advance, finished=self._finished)
+
+    def _mend(self, medium: "_Medium", short: "_Short", advance: Advance) -> None:
+        """Get what is lost from equal files of the medium, and from repair parts."""
+        short.lost = self._take_twins(medium, short.lost, advance)
+        wanted = None if medium.keep_repair else len(short.lost) + len(short.missing)
+        self._shelf.fill(medium.source, medium.blobs, wanted)
+        if medium.rebuild_absent or not short.missing:
+            short.refusal = self._rebuild([*short.lost, *short.missing])
+            if short.refusal is None:
+                short.lost, short.missing = {}, []
+
+    def _take_twins(self, medium: "_Medium", lost: Lost, advance: Advance) -> Lost:
         """Try the equal parts of equal files for what is lost; return what still is."""
-        if source.is_stream or self._carried.parity is None:
+        if medium.source.is_stream or self._carried.parity is None:
             return lost  # they went by; or the medium is not meant to mend itself
         files = {part.tar.hex: file for file in self.plan.files for part in file.parts}
         left = dict(lost)
         for part in lost:
-            for twin in self.plan.twins.get(part.tar.hex, ()):
-                file = files.get(part.tar.hex) or files[twin.tar.hex]
-                if twin.blob.hex not in on_medium or part not in left:
+            twins = self.plan.twins.get(part.tar.hex, ())
+            file = next((files[p.tar.hex] for p in (part, *twins) if p.tar.hex in files), None)
+            for twin in twins:
+                if file is None or twin.blob.hex not in medium.blobs or part not in left:
                     continue
                 take = Take(part=twin, file=file, origin=Origin.MEDIUM)
-                if not take_parts(
-                    source, [take], self._targets, self._staging.journal, advance,
-                    finished=self._finished,
-                ):  # fmt: skip
+                if not self._take(medium.source, [take], advance):
                     del left[part]
         return left
 
@@ -246,6 +253,23 @@ class Assembly:
                 )
             target.finish()
             self._finished(target.plan.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class _Medium:
+    source: MediumSource
+    blobs: Set[str]
+    keep_repair: bool
+    rebuild_absent: bool
+
+
+@dataclass(slots=True)
+class _Short:
+    """What is still wanting, from one attempt to the next."""
+
+    lost: Lost
+    missing: list[Part]
+    refusal: RepairError | None
 
 
 def _again(

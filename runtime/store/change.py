@@ -49,12 +49,15 @@ class Intent(Record, frozen=True, kw_only=True):
     Attributes:
         models: name and version of each.
         blobs: digests of files that it may add or drop.
+        staging: folder that added files come from, and go back to if the change is taken back:
+            they are verified, and may have taken hours to carry in.
         keys: ids of trusted keys.
     """
 
     models: tuple[tuple[str, str], ...] = ()
     blobs: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    staging: str = ""
 
     @classmethod
     def parse(cls, data: bytes) -> "Intent":
@@ -68,7 +71,7 @@ class Intent(Record, frozen=True, kw_only=True):
             for name, version in intent.models:
                 check_name(name)
                 check_version(version)
-            for hexa in (*intent.blobs, *intent.keys):
+            for hexa in (*intent.blobs, *intent.keys, *([intent.staging] * bool(intent.staging))):
                 Digest("sha256", hexa)
         except ManifestError as error:
             raise StoreIntegrityError(error.message) from error
@@ -141,8 +144,9 @@ def mend(home: Path, state: StoreState) -> None:
         if state.find(name, version) is None:
             drop_model(home, name, version)
         write_pointer(home, state, name)
+    staging = home / paths.STAGING / intent.staging if intent.staging else None
     for hexa in intent.blobs:
-        _drop_unused(home / paths.blob(hexa))
+        _drop_unused(home / paths.blob(hexa), keep=staging)
     for key_id in intent.keys:
         partial_of(home / paths.trust(key_id)).unlink(missing_ok=True)
         if key_id not in state.trusted:
@@ -170,10 +174,14 @@ def drop_model(home: Path, name: str, version: str) -> None:
             _drop_unused(Path(entry.path))
 
 
-def _drop_unused(blob: Path) -> None:
-    """Remove a blob that no model links to."""
+def _drop_unused(blob: Path, keep: Path | None = None) -> None:
+    """Remove a blob that no model links to, or give it back to the folder it came from."""
     try:
-        if blob.lstat().st_nlink == 1:
+        if blob.lstat().st_nlink > 1:
+            return
+        if keep is not None and keep.is_dir():
+            blob.replace(keep / blob.name)
+        else:
             blob.unlink()
     except FileNotFoundError:
         pass

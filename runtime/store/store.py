@@ -232,7 +232,8 @@ class Store:
             return self._record(name, version)
 
         blobs = tuple(sorted({file.digest for file in staged.bundle.seal.statement.files}))
-        return self._change(Intent(models=((name, version),), blobs=blobs), take)
+        intent = Intent(models=((name, version),), blobs=blobs, staging=staged.folder.name)
+        return self._change(intent, take)
 
     def _change(self, intent: Intent, apply: Callable[[StoreState], _T]) -> _T:
         """Make one change with the home held: what must be on the disk first, then the log entry.
