@@ -75,3 +75,18 @@ def test_a_replay_changes_nothing(host: Host) -> None:
         assert (done.exit, done.out.split(":")[0]) == (0, "already installed")
     assert snapshot(host.home) == before
     host.is_clean()
+
+
+@attack("volumes")
+def test_a_volume_that_lies_about_its_set(host: Host, vector: Vector) -> None:
+    host.refuses(vector)
+
+
+@attack("repair-parts")
+def test_repair_parts_that_repair_nothing(host: Host, vector: Vector) -> None:
+    host.refuses(vector)
+
+
+@attack("custody")
+def test_custody_records_that_do_not_hold(host: Host, vector: Vector) -> None:
+    host.refuses(vector)

@@ -14,6 +14,7 @@ from tests.vectors import (
     case_media,
     case_names,
     case_parts,
+    case_sets,
     case_signatures,
 )
 from tests.vectors.cases import MEDIA
@@ -23,6 +24,7 @@ __all__ = ["committed", "generated", "vectors"]
 
 _TABLES = (
     case_names, case_media, case_parts, case_signatures, case_documents, case_content,
+    case_sets,
 )  # fmt: skip
 
 

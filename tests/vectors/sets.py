@@ -53,12 +53,12 @@ def repairable(
     return files | custody(files, custodians)
 
 
-def volume(draft: Draft, number: int) -> dict[str, bytes]:
+def volume(draft: Draft, number: int, *, plan: VolumePlan | None = None) -> dict[str, bytes]:
     """Return one of two volumes, with repair parts on both."""
     layout, blobs = _with_parity(draft, SIGNER)
     named = dict.fromkeys(part.blob.hex for part in layout.parts)
     shared = [*named, *(item.checked_digest.hex for item in layout.repair)]
-    plan = VolumePlan(volumes=(tuple(shared[::2]), tuple(shared[1::2])))
+    plan = plan or VolumePlan(volumes=(tuple(shared[::2]), tuple(shared[1::2])))
     this = Volume(number=number, plan=plan)
     here = {f"blobs/sha256/{hexa}" for hexa in this.blobs} | set(metadata_blobs(layout))
     files = {path: data for path, data in blobs.items() if path in here} | render([layout], this)
