@@ -17,7 +17,6 @@ from pathlib import Path
 
 from sealift.keys.public_key import PublicKey
 from sealift.keys.trust_root import TrustRoot
-from sealift.manifests.digest import Digest
 from sealift.manifests.errors import SealiftError
 from sealift.manifests.progress import Progress, QuietProgress
 from sealift.media.errors import MediumNotFoundError
@@ -31,16 +30,14 @@ from sealift.runtime.importer.about import note_import, unfinished_import
 from sealift.runtime.importer.assembly import Assembly, Shortfall
 from sealift.runtime.importer.errors import ImporterError, SpaceError
 from sealift.runtime.importer.inspection import StagedInspection
+from sealift.runtime.importer.installation import install
 from sealift.runtime.importer.installed_parts import installed_parts
 from sealift.runtime.importer.result import ImportResult, Outcome, Waiting
 from sealift.runtime.importer.shortfall import base_missing, shortfall_error
 from sealift.runtime.importer.staging import Staging
 from sealift.runtime.importer.stock import Stock
-from sealift.runtime.store import paths
 from sealift.runtime.store.admission import admit, is_installed
-from sealift.runtime.store.installed import KEY_FILE, record_files
-from sealift.runtime.store.staged import Staged
-from sealift.runtime.store.state import Imported, StoreState
+from sealift.runtime.store.state import StoreState
 from sealift.runtime.store.store import Store
 
 __all__ = ["import_bundle", "import_medium"]
@@ -158,7 +155,11 @@ class _Job:
                     )  # 4, 5
                     if not shortfall.is_nothing:
                         return self._wait(medium, carried, staging, shortfall)
-                    self._install(carried, staging, inspection.record(), is_downgrade)  # 6
+                    install(
+                        self.store, medium, carried, staging, inspection.record(), self.key,
+                        is_downgrade=is_downgrade,
+                        recheck=lambda state: self._recheck(state, carried),
+                    )  # fmt: skip  # 6
             except ContentError:
                 staging.discard()  # verified, and still nothing to go on with
                 raise
@@ -226,6 +227,7 @@ class _Job:
                     "volume": number,
                     "held_parts": unfinished.held_parts,
                     "parts": unfinished.part_count,
+                    "custody": str(medium.custody[-1].digest) if medium.custody else None,
                 },
             )
         )
@@ -236,18 +238,6 @@ class _Job:
             read_bytes=shortfall.read_bytes,
             checkpoint=self.store.log.checkpoint.short,
         )
-
-    def _install(
-        self, carried: CarriedBundle, staging: Staging, inspection: bytes, is_downgrade: bool
-    ) -> None:
-        staged = Staged(
-            bundle=carried.bundle,
-            folder=staging.folder,
-            records={**self._records(carried), paths.INSPECTION_FILE: inspection},
-            recheck=lambda state: self._recheck(state, carried),
-        )
-        self.store.install(staged, self._imported(carried, Digest.of(inspection), is_downgrade))
-        staging.discard()
 
     def _trust(self) -> TrustRoot:
         if self.key is None:
@@ -267,33 +257,6 @@ class _Job:
         if is_installed(state, carried.bundle.seal.statement.fields):
             raise ImporterError(f"{carried.reference}: was installed meanwhile by another import")
         self._admit(state, carried)
-
-    def _records(self, carried: CarriedBundle) -> dict[str, bytes]:
-        records = {
-            name: carried.documents[digest]
-            for name, (digest, _) in record_files(carried.bundle).items()
-        }
-        if self.key is not None:
-            records[KEY_FILE] = self.key.pem
-        return records
-
-    def _imported(self, carried: CarriedBundle, inspection: Digest, is_downgrade: bool) -> Imported:
-        seal = carried.bundle.seal
-        fields = seal.statement.fields
-        return Imported(
-            name=fields.name,
-            version=fields.version,
-            task=fields.task,
-            digest=str(seal.manifest),
-            seal=str(Digest.of(seal.envelope)),
-            inspection=str(inspection),
-            key_id=seal.key.key_id,
-            by_key_option=self.key is not None,
-            downgrade=is_downgrade,
-            sequence=fields.sequence,
-            created=fields.created,
-            size_bytes=sum(carried.bundle.manifest.files.values()),
-        )
 
     def _result(self, carried: CarriedBundle, outcome: Outcome, started: float) -> ImportResult:
         record = self.store.state().find(carried.name, carried.bundle.manifest.version)

@@ -28,6 +28,7 @@ class Imported(Record, frozen=True, kw_only=True):
         digest: of the manifest: the model's identity.
         seal: digest of the seal's envelope.
         inspection: digest of the signed report about its content.
+        custody: digest of the last custody record of the medium it came from, if it had any.
         by_key_option: accepted under a key typed for this import, not one trusted here.
         downgrade: older than the newest release seen, and asked for.
     """
@@ -38,6 +39,7 @@ class Imported(Record, frozen=True, kw_only=True):
     digest: str
     seal: str
     inspection: str
+    custody: str | None
     key_id: str
     by_key_option: bool
     downgrade: bool

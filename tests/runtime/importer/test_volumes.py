@@ -88,6 +88,7 @@ def test_volumes_come_in_any_order(
         assert home.models() == ()
         *_, entry = home.log.entries()
         assert entry.kind is Kind.MODEL_IMPORT_WAITING
+        assert str(entry.fields["custody"]).startswith("sha256:")
     (unfinished,) = unfinished_imports(home.home)
     assert [volume.number for volume in unfinished.missing] == [order[-1] + 1]
     assert isinstance(import_bundle(volumes[order[-1]], home), ImportResult)
