@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["KINDS", "Mutation", "classes", "mutate"]
+__all__ = ["KINDS", "STREAM_KINDS", "Mutation", "classes", "mutate", "mutate_stream"]
 
 _NAMES = (
     "autorun.inf", "index.json~", "x", "blobs/x", "blobs/sha256/x", "blobs/sha256/" + "0" * 64,
@@ -52,6 +52,29 @@ def mutate(folder: Path, medium: Mapping[str, bytes], seed: str) -> Mutation:
     path = source.choice(groups[file_class])
     what = KINDS[kind](source, folder, path, sorted(medium))
     return Mutation(kind=kind, file_class=file_class, what=what)
+
+
+STREAM_KINDS = ("flip a byte", "cut", "drop", "insert", "repeat", "swap", "zero", "twice")
+
+
+def mutate_stream(stream: bytes, seed: str) -> tuple[bytes, Mutation]:
+    """Change one thing of a stream, as a link or an attacker might."""
+    source = random.Random(seed)
+    kind = source.choice(STREAM_KINDS)
+    at, end = sorted(source.sample(range(len(stream)), 2))
+    end = min(end, at + source.choice([1, 512, 2048, 16384]))
+    before, middle, behind = stream[:at], stream[at:end], stream[end:]
+    data = {
+        "flip a byte": before + bytes([middle[0] ^ source.randrange(1, 256)]) + stream[at + 1 :],
+        "cut": before,
+        "drop": before + behind,
+        "insert": before + source.randbytes(end - at) + middle + behind,
+        "repeat": before + middle + middle + behind,
+        "swap": behind[: len(behind) // 2] + middle + before + behind[len(behind) // 2 :],
+        "zero": before + bytes(end - at) + behind,
+        "twice": before + stream,
+    }[kind]
+    return data, Mutation(kind=kind, file_class="stream", what=f"bytes {at} to {end}")
 
 
 _Change = Callable[[random.Random, Path, str, list[str]], str]

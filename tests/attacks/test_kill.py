@@ -90,6 +90,7 @@ def _finish(medium: Path, home: Path) -> list[str]:
     return source.opened
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(max(300, _KILLS * 10))
 def test_sigkill_at_random_moments(medium: Path, disk_host: Host, tmp_path: Path) -> None:
     reference = disk_host.copy(tmp_path / "reference")

@@ -7,30 +7,38 @@ Harmless means that what is installed is exactly what was signed: repair parts m
 damaged part. Of a set's first volume alone nothing can be installed at all.
 """
 
+import io
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sealift.manifests.errors import SealiftError
+from sealift.media.stream_source import open_stream
 from sealift.runtime.audit.entry import Kind
-from sealift.runtime.importer.importer import import_bundle
-from sealift.runtime.importer.result import Waiting
+from sealift.runtime.importer.importer import import_bundle, import_medium
+from sealift.runtime.importer.result import ImportResult, Waiting
 from sealift.runtime.store.store import Store
 from tests.attacks.host import Host, snapshot
-from tests.attacks.mutation import KINDS, Mutation, classes, mutate
+from tests.attacks.mutation import KINDS, STREAM_KINDS, Mutation, classes, mutate, mutate_stream
+from tests.fuzz.seed import CORPUS
 from tests.sealed import tree
 from tests.vectors.model_files import files
 from tests.vectors.vector import lay_out, read_changes
 
 _COUNT = int(os.environ.get("SEALIFT_MUTATIONS", "2000"))
 _ONLY = os.environ.get("SEALIFT_MUTATION", "")
-_SHARES = {"base": 0.3, "repairable": 0.5, "volume-1": 0.2}
+_SHARES = {"base": 0.42, "repairable": 0.22, "volume-1": 0.3}
+_STREAM_SHARE = 0.06
 _HOME_USES_MAX = 50
 _SIGNED = files()
 _HARMLESS, _REFUSED, _WAITING = "harmless", "refused", "waiting"
+
+
+_Result = ImportResult | Waiting
 
 
 class _Bench:
@@ -50,34 +58,56 @@ class _Bench:
         self._store = Store.open(self._host.home)
         self._before = snapshot(self._host.home)
 
-    def try_one(self, seed: str) -> tuple[Mutation, str]:
-        """Spoil the medium, import it, and check what must hold whatever came of it."""
+    def _renew_if_due(self) -> None:
         self._uses += 1
         if self._uses % _HOME_USES_MAX == 0:
             self._renew()
+
+    def try_one(self, seed: str) -> tuple[Mutation, str]:
+        """Spoil the medium, import it, and check what must hold whatever came of it."""
+        self._renew_if_due()
         lay_out(self._host.medium, read_changes(self._base))
         try:
             mutation = mutate(self._host.medium, self.medium, seed)
-            try:
-                return mutation, self._import()
-            except BaseException as error:
-                error.add_note(f"{mutation}\nagain: SEALIFT_MUTATION={seed}")
-                raise
+            return mutation, self._try(mutation, seed, self._import_folder)
         finally:
             self._host.unplug()
+
+    def try_stream(self, stream: bytes, seed: str) -> tuple[Mutation, str]:
+        """The same with the medium as a stream."""
+        self._renew_if_due()
+        data, mutation = mutate_stream(stream, seed)
+        return mutation, self._try(mutation, seed, lambda: self._import_stream(data))
+
+    def _try(self, mutation: Mutation, seed: str, take: Callable[[], _Result]) -> str:
+        try:
+            return self._outcome(take)
+        except BaseException as error:
+            error.add_note(f"{mutation}\nagain: SEALIFT_MUTATION={seed}")
+            raise
+        finally:
             for folder in (self._host.home / "staging").iterdir():
                 if folder.is_dir():
                     shutil.rmtree(folder)
 
-    def _import(self) -> str:
+    def _import_folder(self) -> _Result:
+        return import_bundle(self._host.medium, self._store)
+
+    def _import_stream(self, data: bytes) -> _Result:
+        with open_stream(io.BytesIO(data)) as source:
+            return import_medium(source, self._store)
+
+    def _outcome(self, take: Callable[[], _Result]) -> str:
         store, home = self._store, self._host.home
         entries = store.log.checkpoint.size
         try:
-            result = import_bundle(self._host.medium, store)
+            result = take()
         except SealiftError:
             outcome = _REFUSED
             *_, last = store.log.entries()
-            assert (last.seq, last.kind) == (entries, Kind.MODEL_IMPORT_REFUSED)
+            # A stream of which no metadata came is not an import yet.
+            if take == self._import_folder or last.seq == entries:
+                assert (last.seq, last.kind) == (entries, Kind.MODEL_IMPORT_REFUSED)
         else:
             outcome = _WAITING if isinstance(result, Waiting) else _HARMLESS
         if outcome is _HARMLESS:
@@ -90,6 +120,7 @@ class _Bench:
         return outcome
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(0 if _COUNT > 2000 else 300)
 @pytest.mark.parametrize("base", _SHARES)
 def test_any_single_mutation_is_refused_or_harmless(
@@ -108,3 +139,22 @@ def test_any_single_mutation_is_refused_or_harmless(
         assert set(KINDS) | set(classes(bench.medium)) <= set(hit), hit
         assert hit[_REFUSED] > len(seeds) / 2, hit
         assert bool(hit[_WAITING]) == (base == "volume-1"), hit
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0 if _COUNT > 2000 else 300)
+def test_any_single_mutation_of_a_stream_is_refused_or_harmless(
+    first_host: Host, scratch: Path
+) -> None:
+    stream = (CORPUS / "stream/repairable").read_bytes()
+    seeds = [f"stream:{number}" for number in range(int(_COUNT * _STREAM_SHARE))]
+    if _ONLY:
+        seeds = [_ONLY] if _ONLY.startswith("stream:") else []
+    bench = _Bench("repairable", first_host, scratch / "bench")
+    hit: Counter[str] = Counter()
+    for seed in seeds:
+        mutation, outcome = bench.try_stream(stream, seed)
+        hit.update((mutation.kind, outcome))
+    if len(seeds) >= 100:
+        assert set(STREAM_KINDS) <= set(hit), hit
+        assert {_REFUSED, _HARMLESS} <= set(hit), hit
