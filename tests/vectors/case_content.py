@@ -16,6 +16,7 @@ from tests.vectors.model_files import (
     node,
     tokenizer,
 )
+from tests.vectors.templates import TEMPLATES
 from tests.vectors.vector import Vector
 from tests.vectors.wire import field, message, varint
 
@@ -31,7 +32,7 @@ def vectors() -> Iterator[Vector]:
     for row, cases in _tables().items():
         for name, (about, changed, path) in cases.items():
             yield _case(row, name, about, {**files(), **changed}, path)
-    for name, (about, template) in _TEMPLATES.items():
+    for name, (about, template) in TEMPLATES.items():
         bundle = chat_files(template)
         yield _case("templates", name, about, bundle, "chat_template.jinja", Task.CHAT)
 
@@ -41,7 +42,7 @@ def samples() -> Iterator[tuple[str, str, Mapping[str, bytes]]]:
     for row, cases in _tables().items():
         for name, (_, changed, _) in cases.items():
             yield row, name, changed
-    for name, (_, template) in _TEMPLATES.items():
+    for name, (_, template) in TEMPLATES.items():
         yield "templates", name, {"chat_template.jinja": template.encode()}
 
 
@@ -217,43 +218,6 @@ def _remote_code() -> _Cases:
         name: (f"{file} names code to run", {model_path(file): canonical(value)}, model_path(file))
         for name, (file, value) in values.items()
     }
-
-
-_TEMPLATES = {
-    "loops": (
-        "a template that loops for ever",
-        "{% for a in range(10**9) %}{% for b in range(10**9) %}{% endfor %}{% endfor %}",
-    ),
-    "nested-loops": (
-        "a template that loops within each range's limit",
-        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-    ),
-    "allocates": ("a template that asks for a gigabyte", "{{ 'a' * 10**9 }}"),
-    "allocates-by-format": ("a template that asks for it by a width", "{{ '%999999999d' % 1 }}"),
-    "doubles": (
-        "a template that doubles a text",
-        "{% set n = namespace(t='ab') %}"
-        "{% for i in range(60) %}{% set n.t = n.t ~ n.t %}{% endfor %}{{ n.t }}",
-    ),
-    "escapes": (
-        "a template that looks for Python's classes",
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-    ),
-    "escapes-by-filter": (
-        "the same by a filter", "{{ '' | attr('__class__') | attr('__mro__') }}",
-    ),
-    "escapes-by-a-global": (
-        "a template that looks for os", "{{ cycler.__init__.__globals__.os.popen('true').read() }}",
-    ),
-    "escapes-by-format": (
-        "a template that looks inside by a format",
-        "{{ '{0.__class__.__init__}'.format(messages) }}",
-    ),
-    "reads-a-file": ("a template that includes a file", "{% include '/etc/passwd' %}"),
-    "imports": ("a template that imports another", "{% import 'x.jinja' as x %}"),
-    "broken": ("a template that is none", "{% for m in messages %}"),
-    "too-large": ("a template of more than a megabyte", "x" * ((1 << 20) + 1)),
-}  # fmt: skip
 
 
 def _oversized() -> _Cases:
