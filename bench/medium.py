@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path.cwd())
     parser.add_argument("--json", type=Path, help="Write all figures here.")
     parser.add_argument("--pack-once", nargs=3, metavar=("FILES", "BUNDLE", "KEY"))
-    parser.add_argument("--part-bytes", type=int, default=64 << 20)
+    parser.add_argument("--part-bytes", type=int, default=32 << 20)
     options = parser.parse_args()
     if options.pack_once:
         pack_once(*map(Path, options.pack_once), options.part_bytes)

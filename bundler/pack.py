@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from sealift.bundler.output import PackError
 from sealift.bundler.part_writer import PartWriter, Slice
 from sealift.manifests.bundle import Manifest
-from sealift.manifests.limits import LIMITS
 from sealift.manifests.names import check_paths
 from sealift.manifests.part import Part
 from sealift.manifests.progress import Advance, Progress, QuietProgress
@@ -30,9 +29,12 @@ from sealift.manifests.statement import FileDigest
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["BundleMeta", "Packed", "pack"]
+__all__ = ["PART_BYTES", "BundleMeta", "Packed", "pack"]
 
-_WORKERS_MAX = 4  # one part of memory each
+PART_BYTES = 32 << 20
+"""Of a part, unless told otherwise: small enough that a reader has several in hand at a time."""
+
+_WORKERS_MAX = 6  # one part of memory each
 # What a reader wants to look at before the weights: graphs, tokenizers, configs.
 _SMALL_FILE_BYTES = 32 << 20
 
@@ -73,7 +75,7 @@ def pack(
     progress: Progress | None = None,
     *,
     workers: int | None = None,
-    part_bytes: int = LIMITS.part_bytes,
+    part_bytes: int = PART_BYTES,
 ) -> Packed:
     """Write every file below `files` as parts to `out/blobs/sha256/`.
 
@@ -90,7 +92,9 @@ def pack(
     slices = _slices(files, part_bytes)
     total = sum(piece.length for piece in slices)
     with (progress or QuietProgress()).step("pack", total) as advance:
-        parts, digests = _write_all(slices, blobs, workers or _default_workers(), advance)
+        parts, digests = _write_all(
+            slices, blobs, workers or _default_workers(), part_bytes, advance
+        )
     manifest = Manifest(
         name=meta.name,
         version=meta.version,
@@ -103,7 +107,7 @@ def pack(
 
 
 def _default_workers() -> int:
-    return min(_WORKERS_MAX, (os.cpu_count() or 1) + 1)  # one waits for the disk
+    return min(_WORKERS_MAX, 2 * (os.cpu_count() or 1))  # half of them wait for the disk
 
 
 def _slices(root: Path, part_bytes: int) -> list[Slice]:
@@ -140,11 +144,11 @@ def _split(path: Path, file: str, size: int, part_bytes: int) -> Iterator[Slice]
 
 
 def _write_all(
-    slices: Sequence[Slice], blobs: Path, workers: int, advance: Advance
+    slices: Sequence[Slice], blobs: Path, workers: int, part_bytes: int, advance: Advance
 ) -> tuple[tuple[Part, ...], tuple[FileDigest, ...]]:
     writers: queue.SimpleQueue[PartWriter] = queue.SimpleQueue()
     for _ in range(min(workers, len(slices))):
-        writers.put(PartWriter(blobs))
+        writers.put(PartWriter(blobs, part_bytes))
     parts: list[Part] = []
     digests: list[FileDigest] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="pack") as pool:

@@ -16,9 +16,9 @@ import zstandard
 from sealift.bundler.output import PackError
 from sealift.manifests import ustar
 from sealift.manifests.digest import Digest
-from sealift.manifests.limits import LIMITS
 from sealift.manifests.part import Part
 from sealift.media.blob_stream import BlobStream
+from sealift.media.part_reader import buffer_bytes
 from sealift.media.zstd_frame import FRAME_LEVEL, FramePacker
 
 __all__ = ["PartWriter", "Slice"]
@@ -49,10 +49,10 @@ class Slice:
 class PartWriter:
     """Writes parts one after the other through one buffer; one writer a thread."""
 
-    def __init__(self, blobs: Path) -> None:
+    def __init__(self, blobs: Path, part_bytes: int) -> None:
         self._blobs = blobs
         # The content behind the header starts on a page, so that it can be read with O_DIRECT.
-        self._buffer = mmap.mmap(-1, LIMITS.blob_bytes + 4 * mmap.PAGESIZE)
+        self._buffer = mmap.mmap(-1, buffer_bytes(ustar.total_bytes(part_bytes)))
         self._buffer.madvise(mmap.MADV_HUGEPAGE)
         self._packer = FramePacker()
 

@@ -11,14 +11,13 @@ from pathlib import Path
 
 from sealift.bundler.attest import Attestation
 from sealift.bundler.output import new_folder, write_file
-from sealift.bundler.pack import BundleMeta, Packed, pack
+from sealift.bundler.pack import PART_BYTES, BundleMeta, Packed, pack
 from sealift.keys import envelope
 from sealift.keys.signer import Signer
 from sealift.keys.trust_root import TrustRoot
 from sealift.keys.verify import VerifiedBundle, verify_attestation, verify_bundle, verify_seal
 from sealift.manifests.digest import Digest
 from sealift.manifests.layout import render
-from sealift.manifests.limits import LIMITS
 from sealift.manifests.oci import blob_path
 from sealift.manifests.progress import Progress
 from sealift.manifests.statement import (
@@ -41,7 +40,7 @@ def write_bundle(
     progress: Progress | None = None,
     *,
     workers: int | None = None,
-    part_bytes: int = LIMITS.part_bytes,
+    part_bytes: int = PART_BYTES,
 ) -> VerifiedBundle:
     """Pack and seal a folder of files; on any failure `out` is as it was.
 

@@ -25,21 +25,24 @@ from sealift.media.regular_file import open_regular
 from sealift.media.source import MediumSource
 from sealift.media.zstd_frame import check_frame
 
-__all__ = ["CONTENT_START", "BufferPool", "load_local", "load_part"]
+__all__ = ["CONTENT_START", "BufferPool", "buffer_bytes", "load_local", "load_part"]
 
 CONTENT_START = mmap.PAGESIZE
 _IMAGE_START = CONTENT_START - ustar.BLOCK_BYTES
-_BUFFER_BYTES = (CONTENT_START + LIMITS.blob_bytes + 2 * mmap.PAGESIZE) & -mmap.PAGESIZE
 _STEP_BYTES = 4 << 20
 
 
 class BufferPool:
-    """A fixed number of part-sized buffers: what an import needs of memory, whatever its size."""
+    """A fixed number of part-sized buffers: what an import needs of memory, whatever its size.
 
-    def __init__(self, count: int) -> None:
+    Args:
+        part_bytes: the longest archive or blob that will be loaded.
+    """
+
+    def __init__(self, count: int, part_bytes: int = LIMITS.blob_bytes) -> None:
         self._free: queue.LifoQueue[mmap.mmap] = queue.LifoQueue()
         for _ in range(count):
-            buffer = mmap.mmap(-1, _BUFFER_BYTES)
+            buffer = mmap.mmap(-1, buffer_bytes(part_bytes))
             buffer.madvise(mmap.MADV_HUGEPAGE)  # fewer faults, and cheaper to pin for O_DIRECT
             self._free.put(buffer)
 
@@ -50,6 +53,11 @@ class BufferPool:
     def give(self, buffer: mmap.mmap) -> None:
         """Give a buffer back."""
         self._free.put(buffer)
+
+
+def buffer_bytes(part_bytes: int) -> int:
+    """Return the length of a buffer for parts of `part_bytes`: whole pages, and one more."""
+    return (CONTENT_START + part_bytes + 2 * mmap.PAGESIZE) & -mmap.PAGESIZE
 
 
 @contextmanager

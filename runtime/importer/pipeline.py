@@ -34,14 +34,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Lost", "default_workers", "take_parts"]
 
-_WORKERS_MAX = 3
+_WORKERS_MAX = 8
+_BUFFERS_BYTES_MAX = 256 << 20
 
 Lost = dict[Part, MediumError | MediumReadError]
 
 
-def default_workers() -> int:
-    """One more than the processors, so that one can wait for a disk; few enough for the memory."""
-    return min(_WORKERS_MAX, (os.cpu_count() or 1) + 1)
+def default_workers(part_bytes: int) -> int:
+    """Return how many parts to take at a time, with one buffer more than that.
+
+    More than there are processors, for most of a part's time is waiting for one of two disks; and
+    no more than the memory allows, which parts of 64 MiB fill with three.
+    """
+    by_memory = _BUFFERS_BYTES_MAX // part_bytes - 1 if part_bytes else _WORKERS_MAX
+    return max(2, min(_WORKERS_MAX, 2 * (os.cpu_count() or 1) + 2, by_memory))
 
 
 def take_parts(
@@ -67,8 +73,10 @@ def take_parts(
         SpaceError, ImporterError: this host's disk failed.
         MediumError: all parts of a file are right, and the file is not: who signed it erred.
     """
-    count = workers or default_workers()
-    run = _Run(source=source, journal=journal, pool=BufferPool(count + 1), finished=finished)
+    largest = max((max(t.part.tar_bytes, t.part.blob_bytes) for t in takes), default=0)
+    count = workers or default_workers(largest)
+    pool = BufferPool(count + 1, largest)
+    run = _Run(source=source, journal=journal, pool=pool, finished=finished)
     turns = list(_turns(takes, targets))
     lost: Lost = {}
     source.plan_reads([take.part.blob for take in takes if take.origin is Origin.MEDIUM])

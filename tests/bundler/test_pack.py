@@ -81,13 +81,13 @@ def test_small_files_come_before_weights(tmp_path: Path) -> None:
         large.truncate((32 << 20) + 1)
     (files / "z.json").write_text("{}")
     packed = pack(files, meta(), tmp_path / "out")
-    assert [part.file for part in packed.manifest.parts] == ["z.json", "a.data"]
+    assert [part.file for part in packed.manifest.parts] == ["z.json", "a.data", "a.data"]
 
 
 def test_a_probe_spares_incompressible_parts(tmp_path: Path) -> None:
     data = os.urandom(4 << 20)
     (tmp_path / "file").write_bytes(data)
-    writer = PartWriter(tmp_path)
+    writer = PartWriter(tmp_path, 4 << 20)
     seen: list[int] = []
     piece = Slice(path=tmp_path / "file", file="file", offset=0, length=len(data), index=0, count=1)
     part = writer.write(piece, lambda view: seen.append(len(view)))
@@ -136,7 +136,7 @@ def test_a_file_that_shrinks_is_an_error_and_nobody_waits_for_ever(tmp_path: Pat
     path.write_bytes(b"x" * 100)
     piece = Slice(path=path, file="file", offset=0, length=200, index=0, count=1)
     with pytest.raises(PackError, match="shorter"):
-        PartWriter(tmp_path).write(piece, lambda view: None)
+        PartWriter(tmp_path, PART_BYTES).write(piece, lambda view: None)
 
 
 def test_parts_are_at_most_64_mib() -> None:
