@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any, NoReturn
 
 import click
@@ -16,6 +15,7 @@ import click
 from sealift.cli.exit_code import ExitCode, exit_code_for
 from sealift.manifests.errors import SealiftError
 from sealift.manifests.telemetry import disable_telemetry
+from sealift.manifests.tool import tool_name
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -55,7 +55,7 @@ class _LazyGroup(click.Group):
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"sealift {version('sealift')}")
+        click.echo(tool_name())
         ctx.exit()
 
 

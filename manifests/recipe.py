@@ -10,7 +10,6 @@ from enum import Enum
 from typing import Annotated, Any, Self
 
 import msgspec
-import yaml
 
 from sealift.manifests.errors import ManifestError, RecipeError
 from sealift.manifests.limits import LIMITS
@@ -132,8 +131,10 @@ class Recipe(Record, frozen=True, kw_only=True, omit_defaults=True):
             raise RecipeError(
                 f"recipe: expected at most {LIMITS.recipe_bytes} bytes, got {len(data)}"
             )
+        from sealift.manifests.strict_yaml import load_yaml  # who only reads bundles needs none
+
         try:
-            recipe = msgspec.convert(_load_yaml(data), cls, strict=True)
+            recipe = msgspec.convert(load_yaml(data), cls, strict=True)
         except msgspec.ValidationError as error:
             raise RecipeError(f"recipe: {error}", hint=_hint_for(str(error))) from error
         recipe._check()
@@ -206,29 +207,6 @@ def _check_limits(recipe: Recipe) -> None:
     for field, value in (("min_exact", limits.min_exact), ("min_cosine", limits.min_cosine)):
         if value is not None and limits.prompts is None:
             raise RecipeError(f"recipe: evaluate.{field} needs evaluate.prompts")
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML without aliases (a few lines of them expand to gigabytes) or duplicate keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise RecipeError("recipe: YAML aliases are not accepted")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                raise RecipeError(f"recipe: duplicate key {key!r}")
-        return super().construct_mapping(node, deep=deep)
-
-
-def _load_yaml(data: bytes) -> Any:
-    try:
-        return yaml.load(data.decode(), _StrictLoader)  # noqa: S506, TID251  # a SafeLoader
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise RecipeError(f"recipe: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def _hint_for(message: str) -> str | None:

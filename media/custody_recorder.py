@@ -5,7 +5,6 @@ import pwd
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from sealift.keys.envelope import sign
@@ -14,6 +13,7 @@ from sealift.manifests.custody import Custody, ReadBackLabel
 from sealift.manifests.limits import LIMITS
 from sealift.manifests.statement import PAYLOAD_TYPE
 from sealift.manifests.timestamp import format_time
+from sealift.manifests.tool import tool_name
 from sealift.media.custody import CustodyRecord
 from sealift.media.device_facts import device_facts
 from sealift.media.errors import WriteRequestError
@@ -58,7 +58,7 @@ class CustodyRecorder:
             user=_text(_user()),
             host=_text(os.uname().nodename),
             time=format_time(self.clock()),
-            tool=f"sealift {version('sealift')}",
+            tool=tool_name(),
             device=device_facts(root),
             volume=self.volume,
             volumes=self.volumes,

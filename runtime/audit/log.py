@@ -18,11 +18,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from sealift.manifests.errors import ManifestError
 from sealift.manifests.timestamp import format_time
+from sealift.manifests.tool import tool_name
 from sealift.media.durable import partial_of, replace_file
 from sealift.runtime.audit import checkpoint as note
 from sealift.runtime.audit.checkpoint import Checkpoint
@@ -126,7 +126,7 @@ class AuditLog:
             yield parse_line(line, number)
 
     def _identity(self) -> dict[str, Field]:
-        return {"site_key": self.public.key_id, "tool": f"sealift {version('sealift')}"}
+        return {"site_key": self.public.key_id, "tool": tool_name()}
 
     def _head(self, tree: Frontier) -> Checkpoint:
         return Checkpoint(origin=self._origin, size=tree.size, root=tree.root())

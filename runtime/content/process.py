@@ -18,7 +18,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +25,7 @@ from sealift.manifests import strict_json
 from sealift.manifests.errors import ManifestError
 from sealift.manifests.limits import Limits
 from sealift.manifests.recipe import Task
+from sealift.manifests.tool import tool_name
 from sealift.media.regular_file import open_regular
 from sealift.runtime.content.errors import ContentError
 from sealift.runtime.content.file_rules import FileKind, kind_of
@@ -179,7 +179,7 @@ class Inspection:
             for path, file in self._weights.items()
         )
         return ContentReport(
-            tool=f"sealift {version('sealift')}",
+            tool=tool_name(),
             task=self._job.task,
             isolation=answer.isolation,
             files=tuple(sorted((*answer.files, *looked_at), key=lambda file: file.path)),
