@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -67,46 +67,41 @@ def command(
         return
     if medium is None:
         raise click.UsageError("expected MEDIUM, `-`, --status or --discard")
-    for result in _import_all(store, medium, name, key, allow_downgrade, rebuild_missing):
-        _print(result, as_json)
+    _print(_import(store, medium, name, key, allow_downgrade, rebuild_missing), as_json)
 
 
-def _import_all(
+def _import(
     store: "Store",
     medium: Path,
     name: str | None,
     key: Path | None,
     allow_downgrade: bool,
     rebuild_missing: bool,
-) -> "list[ImportResult | Waiting]":
+) -> "ImportResult | Waiting":
     from sealift.cli.progress import progress_for
     from sealift.keys.key_file import read_public
     from sealift.media.library import volume_folders
-    from sealift.runtime.importer.importer import import_bundle, import_medium
+    from sealift.runtime.importer.importer import ImportOptions, import_bundle, import_stream
     from sealift.runtime.importer.result import ImportResult
 
-    options: dict[str, Any] = {
-        "name": name,
-        "key": read_public(key) if key is not None else None,
-        "allow_downgrade": allow_downgrade,
-        "progress": progress_for(),
-    }
+    options = ImportOptions(
+        name=name,
+        key=read_public(key) if key is not None else None,
+        allow_downgrade=allow_downgrade,
+        progress=progress_for(),
+    )
+    # What is missing is known when the last volume was read.
+    last: ImportOptions = {**options, "rebuild_missing": rebuild_missing}
     if medium == _STANDARD_INPUT:
         if sys.stdin.isatty():
             raise click.UsageError("expected a stream on standard input, got a terminal")
-        from sealift.media.stream_source import open_stream
-
-        with open_stream(sys.stdin.buffer) as source:
-            return [import_medium(source, store, rebuild_missing=rebuild_missing, **options)]
+        return import_stream(sys.stdin.buffer, store, **last)
     folders = volume_folders(medium) or (medium,)
-    results: list[ImportResult | Waiting] = []
-    for folder in folders:
-        is_last = folder == folders[-1]
-        rebuild = rebuild_missing and is_last
-        results = [import_bundle(folder, store, rebuild_missing=rebuild, **options)]
-        if isinstance(results[0], ImportResult):
-            break
-    return results
+    for folder in folders[:-1]:
+        result = import_bundle(folder, store, **options)
+        if isinstance(result, ImportResult):
+            return result
+    return import_bundle(folders[-1], store, **last)
 
 
 def _unfinished(store: "Store") -> "tuple[Unfinished, ...]":

@@ -89,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _report("interrupted", None, ExitCode.INTERRUPTED)
     except click.ClickException as error:
         code = _report(_as_ours(error.format_message()), _help_of(error), ExitCode.USAGE)
+    except SystemExit:
+        code = ExitCode.IO  # click ends so, and only so, when whoever reads our output went away
     except BrokenPipeError:
         # The reader went away (`sealift … | head`); nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,8 +12,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO, TypedDict, Unpack
 
 from sealift.keys.public_key import PublicKey
 from sealift.keys.trust_root import TrustRoot
@@ -23,6 +24,7 @@ from sealift.media.errors import MediumNotFoundError
 from sealift.media.folder import MediumFolder
 from sealift.media.medium import CarriedBundle, Medium, read_medium
 from sealift.media.source import MediumSource
+from sealift.media.stream_source import open_stream
 from sealift.runtime.audit.entry import Event, Kind
 from sealift.runtime.audit.errors import AuditError
 from sealift.runtime.content.errors import ContentError
@@ -40,20 +42,32 @@ from sealift.runtime.store.admission import admit, is_installed
 from sealift.runtime.store.state import StoreState
 from sealift.runtime.store.store import Store
 
-__all__ = ["import_bundle", "import_medium"]
+__all__ = ["ImportOptions", "import_bundle", "import_medium", "import_stream"]
 
 _MESSAGE_CHARS_MAX = 1000
+_STREAM = "standard input"
+
+
+class ImportOptions(TypedDict, total=False):
+    """What the operator may ask for.
+
+    Attributes:
+        name: which bundle, where the medium carries several (`name` or `name-version`).
+        key: accept this key alone, for this import alone; the version's record says so.
+        allow_downgrade: accept an older release than this host has seen.
+        rebuild_missing: rebuild what lies on other volumes instead of waiting for them.
+        progress: told how far it is.
+    """
+
+    name: str | None
+    key: PublicKey | None
+    allow_downgrade: bool
+    rebuild_missing: bool
+    progress: Progress
 
 
 def import_bundle(
-    path: Path,
-    store: Store,
-    *,
-    name: str | None = None,
-    key: PublicKey | None = None,
-    allow_downgrade: bool = False,
-    rebuild_missing: bool = False,
-    progress: Progress | None = None,
+    path: Path, store: Store, **options: Unpack[ImportOptions]
 ) -> ImportResult | Waiting:
     """Verify a bundle that lies in a folder, and install it.
 
@@ -61,39 +75,33 @@ def import_bundle(
         MediumNotFoundError: there is no such folder.
         SealiftError: as `import_medium` says.
     """
-    job = _Job(
-        store=store, name=name, key=key, allow_downgrade=allow_downgrade,
-        rebuild_missing=rebuild_missing, progress=progress or QuietProgress(),
-    )  # fmt: skip
+    job = _Job(store=store, **options)
     with job.logging_refusals(str(path)), MediumFolder.open(path) as folder:
         return job.run(folder)
 
 
+def import_stream(
+    readable: BinaryIO, store: Store, **options: Unpack[ImportOptions]
+) -> ImportResult | Waiting:
+    """Verify a bundle that comes as a tar stream, and install it.
+
+    Raises:
+        SealiftError: as `import_medium` says; also a stream that brings no medium is in the log.
+    """
+    job = _Job(store=store, **options)
+    with job.logging_refusals(_STREAM), open_stream(readable, label=_STREAM) as source:
+        return job.run(source)
+
+
 def import_medium(
-    source: MediumSource,
-    store: Store,
-    *,
-    name: str | None = None,
-    key: PublicKey | None = None,
-    allow_downgrade: bool = False,
-    rebuild_missing: bool = False,
-    progress: Progress | None = None,
+    source: MediumSource, store: Store, **options: Unpack[ImportOptions]
 ) -> ImportResult | Waiting:
     """Verify a bundle and install it, or take what this medium has of it.
-
-    Args:
-        name: which one, where the medium carries several (`name` or `name-version`).
-        key: accept this key alone, for this import alone; the version's record says so.
-        allow_downgrade: accept an older release than this host has seen.
-        rebuild_missing: rebuild what lies on other volumes instead of waiting for them.
 
     Raises:
         SealiftError: whatever is wrong; it is in the log, and nothing was installed.
     """
-    job = _Job(
-        store=store, name=name, key=key, allow_downgrade=allow_downgrade,
-        rebuild_missing=rebuild_missing, progress=progress or QuietProgress(),
-    )  # fmt: skip
+    job = _Job(store=store, **options)
     with job.logging_refusals(source.label):
         return job.run(source)
 
@@ -103,11 +111,11 @@ class _Job:
     """One import, from the medium's path to the installed version."""
 
     store: Store
-    name: str | None
-    key: PublicKey | None
-    allow_downgrade: bool
-    rebuild_missing: bool
-    progress: Progress
+    name: str | None = None
+    key: PublicKey | None = None
+    allow_downgrade: bool = False
+    rebuild_missing: bool = False
+    progress: Progress = field(default_factory=QuietProgress)
 
     @contextmanager
     def logging_refusals(self, label: str) -> Iterator[None]:
