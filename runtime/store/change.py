@@ -147,6 +147,8 @@ def mend(home: Path, state: StoreState) -> None:
     staging = home / paths.STAGING / intent.staging if intent.staging else None
     for hexa in intent.blobs:
         _drop_unused(home / paths.blob(hexa), keep=staging)
+    if staging is not None and all(state.find(*model) for model in intent.models):
+        shutil.rmtree(staging, ignore_errors=True)  # installed: nothing there is needed any more
     for key_id in intent.keys:
         partial_of(home / paths.trust(key_id)).unlink(missing_ok=True)
         if key_id not in state.trusted:

@@ -56,7 +56,7 @@ def list_home(home: Path, findings: Findings, folders: set[str]) -> dict[str, Fo
     for path, info in _walk(home, ""):
         if path.startswith(f"{paths.STAGING}/") and path not in _EMPTY:
             if stat.S_ISDIR(info.st_mode) and path.count("/") == 1:
-                findings.notes.append(f"{path}: an import is running, or was interrupted")
+                findings.notes.append(f"{path}: an import is under way: `sealift import --status`")
         elif stat.S_ISREG(info.st_mode):
             found[path] = Found(
                 inode=(info.st_dev, info.st_ino),
