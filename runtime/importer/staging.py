@@ -74,13 +74,13 @@ class Staging:
             ImportBusyError: an import is running.
         """
         folder = home / paths.STAGING / manifest.hex
+        if not folder.is_dir() or folder.is_symlink():
+            return False  # whoever else is importing is not in the way
         with change.try_exclusive(home / _LOCK) as held:
             if not held:
                 raise ImportBusyError(f"{home}: another import is running", hint="wait for its end")
-            is_there = folder.is_dir() and not folder.is_symlink()
-            if is_there:
-                shutil.rmtree(folder)
-        return is_there
+            shutil.rmtree(folder, ignore_errors=True)
+        return True
 
     @staticmethod
     def folders(home: Path) -> list[Path]:

@@ -108,7 +108,7 @@ def test_first_bytes_are_refused(name: str, head: bytes, says: str) -> None:
 )
 def test_config_that_names_code_is_refused(name: str, value: object) -> None:
     with pytest.raises(SourceError):
-        check_config(name, value)  # type: ignore[arg-type]
+        check_config(name, value)  # type: ignore[arg-type]  # any JSON
 
 
 def test_tree_lists_every_file_with_its_digest(tmp_path: Path) -> None:

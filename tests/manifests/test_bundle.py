@@ -110,4 +110,4 @@ def test_parts_that_do_not_cover_files_are_refused(parts: tuple[Part, ...]) -> N
 )  # fmt: skip
 def test_bad_parts_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ManifestError):
-        replace(_part("a", 0, 5, 0, 1, raw=True), **change)  # type: ignore[arg-type]
+        replace(_part("a", 0, 5, 0, 1, raw=True), **change)  # type: ignore[arg-type]  # a table
