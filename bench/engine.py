@@ -122,8 +122,8 @@ def measure_sealift(model_folder: Path, threads: int, steps: int) -> dict[str, l
     """Measure our engine once."""
     import onnxruntime  # noqa: F401  (loaded before the clock runs)
 
+    from sealift.runtime.engine.chat_model import ChatModel
     from sealift.runtime.engine.generator import Generator
-    from sealift.runtime.engine.model import ChatModel
     from sealift.runtime.engine.service import generator_of
     from sealift.runtime.engine.settings import EngineSettings
 

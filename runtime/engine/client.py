@@ -30,7 +30,9 @@ from sealift.runtime.engine.request import (
     Load,
     Loaded,
     LoadFailed,
+    Pong,
     Reply,
+    Score,
     Shutdown,
     ToRuntime,
     ToWorker,
@@ -118,7 +120,7 @@ class WorkerClient:
         self._next_id += 1
         return self._next_id
 
-    async def ask(self, message: Generate | Embed) -> AsyncGenerator[Reply, None]:
+    async def ask(self, message: Generate | Embed | Score) -> AsyncGenerator[Reply, None]:
         """Yield the replies to a request, the last one included.
 
         Leaving the iteration early cancels the request in the worker.
@@ -189,7 +191,7 @@ class WorkerClient:
                 message = self._decoder.decode(part)
                 if isinstance(message, Failed):
                     self._hand(message.id, from_wire(message.error))
-                elif not isinstance(message, Loaded | LoadFailed):
+                elif not isinstance(message, Loaded | LoadFailed | Pong):
                     self._hand(message.id, message)
         self._writer.close()
         await self._process.wait()
@@ -223,7 +225,7 @@ class WorkerClient:
 
 
 def _is_last(reply: Reply) -> bool:
-    return not isinstance(reply, Delta) or reply.finish_reason is not None
+    return not isinstance(reply, Delta) or reply.is_last
 
 
 def _ending(process: asyncio.subprocess.Process) -> str:

@@ -14,14 +14,17 @@ __all__ = [
     "AuditUnavailableError",
     "ContextLengthError",
     "EngineError",
+    "GrammarError",
     "LoadError",
     "ModelIntegrityError",
     "ModelNotFoundError",
+    "ModelTooLargeError",
     "PromptError",
     "QueueFullError",
     "TaskMismatchError",
     "WireError",
     "WorkerCrashedError",
+    "WorkerRestartingError",
     "from_wire",
     "to_wire",
 ]
@@ -67,6 +70,13 @@ class PromptError(EngineError):
     code = "invalid_prompt"
 
 
+class GrammarError(EngineError):
+    """The form asked for the answer cannot be compiled, or exceeds a limit."""
+
+    category = Category.USAGE
+    code = "invalid_grammar"
+
+
 class ContextLengthError(EngineError):
     """The prompt, or what was asked for after it, does not fit the model."""
 
@@ -84,6 +94,18 @@ class WorkerCrashedError(EngineError):
     """The process that held the model ended while it still owed an answer."""
 
     code = "worker_crashed"
+
+
+class WorkerRestartingError(EngineError):
+    """The model's process died again and again; it is not started before its back-off ends."""
+
+    code = "worker_restarting"
+
+
+class ModelTooLargeError(EngineError):
+    """The model needs more memory than the budget has, even after others were unloaded."""
+
+    code = "model_too_large"
 
 
 class AuditUnavailableError(EngineError):
@@ -108,6 +130,7 @@ _FAMILY: tuple[type[EngineError], ...] = (
     TaskMismatchError,
     PromptError,
     ContextLengthError,
+    GrammarError,
     QueueFullError,
     WorkerCrashedError,
 )

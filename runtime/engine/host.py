@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-__all__ = ["memory_bytes", "physical_cores"]
+__all__ = ["memory_bytes", "physical_cores", "resident_bytes"]
 
+_STATUS = Path("/proc/self/status")
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
@@ -27,3 +28,9 @@ def physical_cores() -> int:
 def memory_bytes() -> int:
     """Return the host's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def resident_bytes() -> int:
+    """Return what this process holds in memory of its own: pages that no file backs."""
+    fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
+    return sum(int(fields[name].split()[0]) << 10 for name in ("RssAnon", "RssShmem"))

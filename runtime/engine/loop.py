@@ -97,18 +97,24 @@ class EmbedTurn:
         return [reply for reply in replies if reply is not None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ModelLoop:
-    """The loop of the thread that owns the model."""
+    """The loop of the thread that owns the model.
+
+    Attributes:
+        steps: run so far; another thread reads it to tell whether the model moves.
+    """
 
     turn: Turn
     inbox: Inbox
     send: Send
+    steps: int = 0
 
     def run(self) -> None:
         """Serve until the inbox says stop."""
         while self._drain():
             replies = self.turn.step()
+            self.steps += 1
             if replies:
                 self.send(*replies)
 

@@ -1,35 +1,28 @@
 """Load a verified model: its files checked, its graph opened, its tokenizer and template ready."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 import tokenizers
 
 from sealift.manifests.recipe import Task
 from sealift.manifests.serving import SERVING_FILE, DecoderShape, ServingConfig, VectorShape
 from sealift.runtime.engine import host
+from sealift.runtime.engine.chat_model import ChatModel
 from sealift.runtime.engine.decoder import OnnxDecoder
-from sealift.runtime.engine.embed_queue import EmbedJob
 from sealift.runtime.engine.encoder import OnnxEncoder
-from sealift.runtime.engine.errors import (
-    ContextLengthError,
-    LoadError,
-    PromptError,
-    TaskMismatchError,
-)
+from sealift.runtime.engine.errors import LoadError, TaskMismatchError
 from sealift.runtime.engine.integrity import VerifiedFolder
 from sealift.runtime.engine.kv_cache import KvCache, cache_length
-from sealift.runtime.engine.request import Embed, Generate
-from sealift.runtime.engine.sequence import Sequence as Request
 from sealift.runtime.engine.session import open_session
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
 from sealift.runtime.engine.template import ChatTemplate, TemplateBounds
+from sealift.runtime.engine.vector_model import EmbedModel
 
-__all__ = ["ChatModel", "EmbedModel", "LoadReport", "choose_variant", "load_model"]
+__all__ = ["LoadReport", "choose_variant", "load_model"]
 
 _LABELS = ("cpu-int4", "cpu-int8", "cpu-fp16", "cpu-fp32")
 
@@ -43,78 +36,6 @@ class LoadReport:
     verify_s: float
     load_s: float
     verified_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatModel:
-    """A decoder with its tokenizer and chat template."""
-
-    config: ServingConfig
-    tokenizer: tokenizers.Tokenizer
-    template: ChatTemplate
-    decoder: OnnxDecoder
-    context_length: int
-
-    def prepare(self, message: Generate) -> Request:
-        """Turn a conversation into a sequence.
-
-        Raises:
-            PromptError: the template refuses it, or it is empty.
-            ContextLengthError: it does not fit.
-        """
-        text = self.template.render(message.messages)
-        prompt = tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
-        if not prompt:
-            raise PromptError("the conversation gives an empty prompt")
-        room = self.context_length - len(prompt)
-        wanted = message.max_tokens
-        if room < 1 or (wanted is not None and wanted > room):
-            asked = "" if wanted is None else f" and {wanted} were asked for in the answer"
-            raise ContextLengthError(
-                f"this model's context is {self.context_length} tokens, "
-                f"the messages have {len(prompt)}{asked}",
-                hint="shorten the messages or ask for fewer tokens",
-            )
-        return Request.start(
-            id=message.id,
-            prompt=prompt,
-            sampling=message.sampling,
-            token_limit=room if wanted is None else wanted,
-            eos_token_ids=frozenset(self.config.eos_token_ids),
-            stops=message.stop,
-            decode=partial(_decode, self.tokenizer),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbedModel:
-    """An encoder with its tokenizer."""
-
-    config: ServingConfig
-    tokenizer: tokenizers.Tokenizer
-    encoder: OnnxEncoder
-    context_length: int
-
-    def prepare(self, message: Embed) -> EmbedJob:
-        """Turn texts into token ids.
-
-        Raises:
-            ContextLengthError: one is too long.
-            PromptError: token ids that the model does not have.
-        """
-        vocabulary = self.tokenizer.get_vocab_size(with_added_tokens=True)
-        rows = []
-        for index, item in enumerate(message.inputs):
-            ids = tuple(self.tokenizer.encode(item).ids) if isinstance(item, str) else item
-            if not ids or max(ids) >= vocabulary or min(ids) < 0:
-                raise PromptError(f"input[{index}]: expected token ids of 0 to {vocabulary - 1}")
-            if len(ids) > self.context_length:
-                raise ContextLengthError(
-                    f"input[{index}]: this model takes {self.context_length} tokens, "
-                    f"this input has {len(ids)}"
-                )
-            rows.append(ids)
-        return EmbedJob(id=message.id, inputs=tuple(rows))
 
 
 def choose_variant(source: ModelSource) -> str:
@@ -239,8 +160,3 @@ def _text(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise LoadError(f"expected UTF-8 text: {error}") from error
-
-
-def _decode(tokenizer: tokenizers.Tokenizer, ids: Sequence[int]) -> str:
-    text: str = tokenizer.decode(list(ids), skip_special_tokens=True)
-    return text

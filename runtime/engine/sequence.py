@@ -90,4 +90,5 @@ class Sequence:
             prompt_tokens=len(self.prompt),
             completion_tokens=len(self.output),
             finish_reason=self.finish_reason,
+            is_last=self.finish_reason is not None,
         )

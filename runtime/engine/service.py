@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from sealift.manifests.errors import SealiftError
+from sealift.runtime.engine import host
 from sealift.runtime.engine.channel import WorkerChannel
+from sealift.runtime.engine.chat_model import ChatModel
 from sealift.runtime.engine.embed_queue import EmbedJob, EmbedQueue
 from sealift.runtime.engine.errors import TaskMismatchError, to_wire
 from sealift.runtime.engine.generator import Generator
 from sealift.runtime.engine.loop import ChatTurn, EmbedTurn, Inbox, ModelLoop
-from sealift.runtime.engine.model import ChatModel, EmbedModel, load_model
+from sealift.runtime.engine.model import load_model
 from sealift.runtime.engine.request import (
     Cancel,
     Embed,
@@ -24,12 +26,15 @@ from sealift.runtime.engine.request import (
     Load,
     Loaded,
     LoadFailed,
+    Ping,
+    Pong,
     Shutdown,
     ToWorker,
 )
 from sealift.runtime.engine.scheduler import Scheduler
 from sealift.runtime.engine.sequence import Sequence
 from sealift.runtime.engine.settings import EngineSettings
+from sealift.runtime.engine.vector_model import EmbedModel
 from sealift.runtime.isolation import Isolation
 
 __all__ = ["generator_of", "serve"]
@@ -51,10 +56,10 @@ def serve(channel: WorkerChannel, isolation: Isolation) -> int:
     except SealiftError as error:
         channel.send(LoadFailed(error=to_wire(error)))
         return _EXIT_LOAD_FAILED
-    inbox = Inbox()
+    loop = ModelLoop(turn=_turn(model, load.settings), inbox=Inbox(), send=channel.send)
     threading.excepthook = _end_process
     threading.Thread(
-        target=_receive, args=(messages, model, inbox, channel), name="receive", daemon=True
+        target=_receive, args=(messages, model, loop), name="receive", daemon=True
     ).start()
     channel.send(
         Loaded(
@@ -65,11 +70,12 @@ def serve(channel: WorkerChannel, isolation: Isolation) -> int:
             load_s=report.load_s,
             verified_bytes=report.verified_bytes,
             dimensions=None if model.config.vector is None else model.config.vector.dimensions,
+            labels=model.config.labels,
+            resident_bytes=host.resident_bytes(),
         )
     )
-    turn = _turn(model, load.settings)
     try:
-        ModelLoop(turn=turn, inbox=inbox, send=channel.send).run()
+        loop.run()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the server is gone, and with it everyone we could answer
     return 0
@@ -95,17 +101,24 @@ def _turn(model: Model, settings: EngineSettings) -> ChatTurn | EmbedTurn:
     return EmbedTurn(encoder=model.encoder, waiting=waiting)
 
 
-def _receive(
-    messages: Iterator[ToWorker], model: Model, inbox: Inbox, channel: WorkerChannel
-) -> None:
+def _receive(messages: Iterator[ToWorker], model: Model, loop: ModelLoop) -> None:
     for message in messages:
-        if isinstance(message, Shutdown):
-            break
-        if isinstance(message, Cancel):
-            inbox.put(message)
-        elif isinstance(message, Generate | Embed):
-            _prepare(message, model, inbox, channel)
-    inbox.put(None)
+        match message:
+            case Shutdown():
+                break
+            case Ping():
+                loop.send(_pong(loop))
+            case Cancel():
+                loop.inbox.put(message)
+            case Generate() | Embed():
+                _prepare(message, model, loop)
+            case _:
+                raise TypeError(f"{type(message).__name__} is not for a loaded worker")
+    loop.inbox.put(None)
+
+
+def _pong(loop: ModelLoop) -> Pong:
+    return Pong(steps=loop.steps, is_busy=loop.turn.has_work, resident_bytes=host.resident_bytes())
 
 
 def _end_process(defect: threading.ExceptHookArgs) -> None:
@@ -113,11 +126,11 @@ def _end_process(defect: threading.ExceptHookArgs) -> None:
     os._exit(_EXIT_DEFECT)
 
 
-def _prepare(message: Generate | Embed, model: Model, inbox: Inbox, channel: WorkerChannel) -> None:
+def _prepare(message: Generate | Embed, model: Model, loop: ModelLoop) -> None:
     try:
-        inbox.put(_prepared(message, model))
+        loop.inbox.put(_prepared(message, model))
     except SealiftError as error:
-        channel.send(Failed(id=message.id, error=to_wire(error)))
+        loop.send(Failed(id=message.id, error=to_wire(error)))
 
 
 def _prepared(message: Generate | Embed, model: Model) -> Sequence | EmbedJob:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sealift.runtime.engine.chat_model import ChatModel
 from sealift.runtime.engine.errors import (
     ContextLengthError,
     LoadError,
@@ -14,11 +15,12 @@ from sealift.runtime.engine.errors import (
     PromptError,
 )
 from sealift.runtime.engine.generator import Generator
-from sealift.runtime.engine.model import ChatModel, EmbedModel, load_model
+from sealift.runtime.engine.model import load_model
 from sealift.runtime.engine.request import ChatMessage, Delta, Embed, Generate, SamplingParams
 from sealift.runtime.engine.service import generator_of
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
+from sealift.runtime.engine.vector_model import EmbedModel
 
 SETTINGS = EngineSettings(slots=8, prefill_chunk=16, prefill_chunk_alone=48, threads=2)
 GREEDY = SamplingParams(temperature=0.0)
