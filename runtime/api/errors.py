@@ -4,6 +4,7 @@ The body is OpenAI's error object: `{"error": {"message", "type", "param", "code
 """
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,10 +19,13 @@ from sealift.runtime.engine.errors import (
     LoadError,
     ModelIntegrityError,
     ModelNotFoundError,
+    ModelTooLargeError,
+    ModelUnloadedError,
     PromptError,
     QueueFullError,
     TaskMismatchError,
     WorkerCrashedError,
+    WorkerRestartingError,
 )
 
 __all__ = [
@@ -128,10 +132,13 @@ class _Table:
         MediaTypeError: _Rule(415, _INVALID),
         ModelIntegrityError: _Rule(503, _SERVER),
         ModelNotFoundError: _Rule(404, _INVALID, "model"),
+        ModelTooLargeError: _Rule(503, _SERVER, "model"),
+        ModelUnloadedError: _Rule(503, _SERVER, None, _RETRY_SOON),
         PromptError: _Rule(400, _INVALID, "messages"),
         QueueFullError: _Rule(429, "rate_limit_error", None, _RETRY_SOON),
         TaskMismatchError: _Rule(400, _INVALID, "model"),
         WorkerCrashedError: _Rule(503, _SERVER, None, _RETRY_SOON),
+        WorkerRestartingError: _Rule(503, _SERVER),
     }
     # Errors of other rooms, such as the store's when a signature is checked at load.
     by_category: ClassVar[dict[Category, _Rule]] = {
@@ -147,16 +154,18 @@ def answer_for(error: SealiftError) -> ErrorAnswer:
     """Return what a client is told about an error."""
     rule = _Table.by_class.get(type(error)) or _Table.by_category[error.category]
     message = error.message if error.hint is None else f"{error.message} ({error.hint})"
-    code, param = error.code, rule.param
+    code, param, headers = error.code, rule.param, rule.headers
     if isinstance(error, BadRequestError):
         code, param = error.request_code, error.param
+    elif isinstance(error, WorkerRestartingError):
+        headers = (("Retry-After", str(max(1, math.ceil(error.retry_after_s)))),)
     return ErrorAnswer(
         status=rule.status,
         type=rule.type,
         message=message,
         code=code,
         param=param,
-        headers=rule.headers,
+        headers=headers,
     )
 
 

@@ -16,6 +16,7 @@ from sealift.runtime.audit.entry import Kind
 from sealift.runtime.engine.audit_queue import AuditQueue
 from sealift.runtime.engine.client import WorkerClient
 from sealift.runtime.engine.errors import TaskMismatchError
+from sealift.runtime.engine.lease import Lease
 from sealift.runtime.engine.registry import CatalogueEntry, Registry
 from sealift.runtime.engine.request import Embed, Generate, Reply
 
@@ -90,6 +91,7 @@ class Answering:
     completion_tokens: int = 0
     finish_reason: str | None = None
     outcome: str | None = None
+    lease: Lease | None = None
 
     @classmethod
     @asynccontextmanager
@@ -123,12 +125,19 @@ class Answering:
             answering.outcome = error.code
             raise
         finally:
+            if answering.lease is not None:
+                answering.lease.release()
             answering._record()
 
     async def worker(self) -> WorkerClient:
-        """Return the model's worker, loading the model where needed, within the deadline."""
-        async with self.in_time():
-            return await self.state.registry.worker(self.entry)
+        """Return the model's worker, loading the model where needed, within the deadline.
+
+        The model is not unloaded while the block of `begin` runs.
+        """
+        if self.lease is None:
+            async with self.in_time():
+                self.lease = await self.state.registry.lease(self.entry)
+        return self.lease.worker
 
     async def ask(
         self, worker: WorkerClient, message: Generate | Embed

@@ -19,6 +19,7 @@ __all__ = [
     "ModelIntegrityError",
     "ModelNotFoundError",
     "ModelTooLargeError",
+    "ModelUnloadedError",
     "PromptError",
     "QueueFullError",
     "TaskMismatchError",
@@ -97,9 +98,25 @@ class WorkerCrashedError(EngineError):
 
 
 class WorkerRestartingError(EngineError):
-    """The model's process died again and again; it is not started before its back-off ends."""
+    """The model's process died again and again; it is not started before its back-off ends.
+
+    Args:
+        retry_after_s: until it is started again.
+    """
 
     code = "worker_restarting"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after_s: float = 1.0
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class ModelUnloadedError(EngineError):
+    """The model was unloaded before the answer was complete, or before there was room for it."""
+
+    code = "model_unloaded"
 
 
 class ModelTooLargeError(EngineError):

@@ -20,11 +20,10 @@ from sealift.runtime.engine.session import open_session
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
 from sealift.runtime.engine.template import ChatTemplate, TemplateBounds
+from sealift.runtime.engine.variant import choose_variant
 from sealift.runtime.engine.vector_model import EmbedModel
 
-__all__ = ["LoadReport", "choose_variant", "load_model"]
-
-_LABELS = ("cpu-int4", "cpu-int8", "cpu-fp16", "cpu-fp32")
+__all__ = ["LoadReport", "load_model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,21 +35,6 @@ class LoadReport:
     verify_s: float
     load_s: float
     verified_bytes: int
-
-
-def choose_variant(source: ModelSource) -> str:
-    """Return the folder that this host runs fastest: memory bandwidth is what limits a CPU.
-
-    Raises:
-        LoadError: there is none.
-    """
-    for label in _LABELS:
-        if label in source.variant_folders:
-            return label
-    raise LoadError(
-        f"{source.name}:{source.version}: no variant for this host among "
-        f"{', '.join(source.variant_folders) or 'none'}"
-    )
 
 
 def load_model(
@@ -107,7 +91,7 @@ def _chat_model(
         shape,
         slots=settings.slots,
         context_length=min(config.max_length, settings.context_length or config.max_length),
-        budget_bytes=int(host.memory_bytes() * settings.cache_fraction),
+        budget_bytes=_cache_budget(settings),
     )
     bounds = TemplateBounds(chars=settings.template_chars, time_s=settings.template_timeout_s)
     session = open_session(graph, folder.path, threads=_threads(settings))
@@ -138,6 +122,12 @@ def _embed_model(
         encoder=OnnxEncoder(session, shape),
         context_length=config.max_length,
     )
+
+
+def _cache_budget(settings: EngineSettings) -> int:
+    if settings.cache_bytes is not None:
+        return settings.cache_bytes
+    return int(host.memory_bytes() * settings.cache_fraction)
 
 
 def _threads(settings: EngineSettings) -> int:

@@ -13,6 +13,7 @@ from sealift.manifests.recipe import Task
 from sealift.runtime.engine.audit_queue import AuditQueue
 from sealift.runtime.engine.client import WorkerClient
 from sealift.runtime.engine.errors import ModelNotFoundError
+from sealift.runtime.engine.lease import Lease
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
 from sealift.runtime.engine.supervisor import Supervisor
@@ -103,6 +104,10 @@ class Registry:
     async def worker(self, entry: CatalogueEntry) -> WorkerClient:
         """Return the entry's worker, loading the model first where needed; see `Supervisor`."""
         return await self._supervisor(entry).worker()
+
+    async def lease(self, entry: CatalogueEntry) -> Lease:
+        """Return the entry's worker, kept until the lease is released."""
+        return Lease(await self.worker(entry), lambda: None)
 
     def states(self) -> dict[str, str]:
         """Return the state of every model that was asked for, by label."""

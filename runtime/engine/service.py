@@ -35,7 +35,6 @@ from sealift.runtime.engine.scheduler import Scheduler
 from sealift.runtime.engine.sequence import Sequence
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.vector_model import EmbedModel
-from sealift.runtime.isolation import Isolation
 
 __all__ = ["generator_of", "serve"]
 
@@ -45,12 +44,15 @@ _EXIT_DEFECT = 70
 Model = ChatModel | EmbedModel
 
 
-def serve(channel: WorkerChannel, isolation: Isolation) -> int:
-    """Load the model that the first message names and answer until the channel closes."""
-    messages = channel.receive()
-    load = next(messages, None)
-    if not isinstance(load, Load):
-        return 0
+def serve(
+    channel: WorkerChannel, load: Load, messages: Iterator[ToWorker], *, isolation: str
+) -> int:
+    """Load the model that the first message named and answer until the channel closes.
+
+    Args:
+        messages: what comes after `load`.
+        isolation: how this process is cut off, for whoever asked for it.
+    """
     try:
         model, report = load_model(load.source, load.settings, now=datetime.now)
     except SealiftError as error:
@@ -65,7 +67,7 @@ def serve(channel: WorkerChannel, isolation: Isolation) -> int:
         Loaded(
             variant=report.variant,
             context_length=report.context_length,
-            isolation=isolation.value,
+            isolation=isolation,
             verify_s=report.verify_s,
             load_s=report.load_s,
             verified_bytes=report.verified_bytes,

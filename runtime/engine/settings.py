@@ -16,6 +16,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         prefill_chunk: tokens of a prompt between two decode steps, while others decode.
         prefill_chunk_alone: the same while nobody waits for a step.
         cache_fraction: share of the host's memory that the cache buffers may grow to.
+        cache_bytes: the same as a number; None: the share.
         embed_batch_tokens: padded tokens of one encoder run.
         embed_queue_limit: inputs that may wait for an encoder run.
         template_chars: longest prompt a chat template may render.
@@ -29,6 +30,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     prefill_chunk: int = 128
     prefill_chunk_alone: int = 512
     cache_fraction: float = 0.5
+    cache_bytes: int | None = None
     embed_batch_tokens: int = 8192
     embed_queue_limit: int = 256
     template_chars: int = 4 << 20

@@ -11,6 +11,7 @@ import sys
 
 from sealift.manifests.telemetry import disable_telemetry
 from sealift.runtime.engine.channel import WorkerChannel
+from sealift.runtime.engine.request import Load
 from sealift.runtime.isolation import isolate
 
 __all__ = ["main"]
@@ -23,12 +24,16 @@ def main() -> int:
     # A Ctrl-C at the terminal reaches the whole process group: the server decides when we end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = WorkerChannel(socket.socket(fileno=parser.parse_args().descriptor))
-    isolation = isolate()
+    isolation = isolate().value
     disable_telemetry()
+    messages = channel.receive()
+    load = next(messages, None)
+    if not isinstance(load, Load):
+        return 0
     # Only now: onnxruntime and the tokenizer come in with it, as native code with threads.
     from sealift.runtime.engine.service import serve
 
-    return serve(channel, isolation)
+    return serve(channel, load, messages, isolation=isolation)
 
 
 if __name__ == "__main__":
