@@ -16,7 +16,7 @@ from sealift.runtime.api.responses import ChatAnswer
 from sealift.runtime.api.state import STATE, Answering, off_loop, read_json_bytes
 from sealift.runtime.engine.client import WorkerClient
 from sealift.runtime.engine.errors import EngineError
-from sealift.runtime.engine.request import Delta, Generate, Reply
+from sealift.runtime.engine.request import Delta, Reply
 
 __all__ = ["chat_completions"]
 
@@ -44,14 +44,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
 async def _deltas(
     answering: Answering, worker: WorkerClient, chat: ChatRequest
 ) -> AsyncGenerator[Delta, None]:
-    message = Generate(
-        id=worker.new_id(),
-        messages=chat.messages,
-        sampling=chat.sampling,
-        stop=chat.stop,
-        max_tokens=chat.max_tokens,
-    )
-    async with aclosing(answering.ask(worker, message)) as replies:
+    async with aclosing(answering.ask(worker, chat.message(worker.new_id()))) as replies:
         async for reply in replies:
             delta = _delta(reply)
             answering.prompt_tokens = delta.prompt_tokens

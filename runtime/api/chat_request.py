@@ -11,12 +11,21 @@ from typing import Annotated
 
 import msgspec
 
-from sealift.manifests.errors import ManifestError
-from sealift.manifests.strict_json import JsonValue, loads
-from sealift.runtime.api.body import IsDefault, read_body
+from sealift.manifests.strict_json import JsonValue
+from sealift.runtime.api.answer_form import AnswerForm, FormFields, answer_form
+from sealift.runtime.api.body import BodyFields, IsDefault
+from sealift.runtime.api.chat_message import ShortText, WireMessage, chat_messages
 from sealift.runtime.api.config import ApiLimits
 from sealift.runtime.api.errors import BadRequestError
-from sealift.runtime.engine.request import ChatMessage, SamplingParams, ToolCall
+from sealift.runtime.api.sampling_fields import SamplingFields, sampling_params
+from sealift.runtime.api.tool_fields import ToolFields, tool_choice, tool_specs
+from sealift.runtime.engine.request import (
+    ChatMessage,
+    Generate,
+    SamplingParams,
+    ToolChoice,
+    ToolSpec,
+)
 
 __all__ = ["ChatRequest", "parse_chat"]
 
@@ -30,8 +39,33 @@ class ChatRequest:
     sampling: SamplingParams
     stop: tuple[str, ...]
     max_tokens: int | None
+    choices: int
+    form: AnswerForm | None
+    tools: tuple[ToolSpec, ...]
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
     is_stream: bool
     includes_usage: bool
+
+    @property
+    def grammar_param(self) -> str:
+        """The field to name where the worker cannot compile what was asked for."""
+        return "tools" if self.form is None else self.form.param
+
+    def message(self, request_id: int) -> Generate:
+        """Return what to ask the worker."""
+        return Generate(
+            id=request_id,
+            messages=self.messages,
+            sampling=self.sampling,
+            stop=self.stop,
+            max_tokens=self.max_tokens,
+            n=self.choices,
+            grammar=None if self.form is None else self.form.grammar,
+            tools=self.tools,
+            tool_choice=self.tool_choice,
+            parallel_tool_calls=self.parallel_tool_calls,
+        )
 
 
 def _is(*values: JsonValue) -> IsDefault:
@@ -46,122 +80,45 @@ def _is(*values: JsonValue) -> IsDefault:
 
 _UNSUPPORTED: Mapping[str, IsDefault] = {
     "audio": _is(),
-    "frequency_penalty": _is(0),
+    "chat_template_kwargs": _is({}),
     "function_call": _is("none", "auto"),
     "functions": _is([]),
-    "guided_choice": _is(),
-    "guided_grammar": _is(),
-    "guided_json": _is(),
-    "guided_regex": _is(),
-    "logit_bias": _is({}),
-    "logprobs": _is(False),
     "metadata": _is({}),
-    "min_p": _is(0),
     "modalities": _is(["text"]),
     "moderation": _is(),
-    "n": _is(1),
-    "parallel_tool_calls": _is(True, False),
     "prediction": _is(),
-    "presence_penalty": _is(0),
     "prompt_cache_options": _is(),
     "prompt_cache_retention": _is(),
     "reasoning_effort": _is(),
-    "repetition_penalty": _is(1),
-    "response_format": _is({"type": "text"}),
     "service_tier": _is("auto", "default"),
     "store": _is(False),
-    "tool_choice": _is("none", "auto"),
-    "tools": _is([]),
-    "top_k": _is(),
-    "top_logprobs": _is(0),
     "verbosity": _is(),
     "web_search_options": _is(),
 }
 
-_Id = Annotated[str, msgspec.Meta(max_length=512)]
+_TokenCount = Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
 
 
-class _Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class _TextPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
-                tag_field="type", tag="text"):  # fmt: skip
-    text: str
-
-
-_Content = str | tuple[_TextPart, ...]
-
-
-class _Function(_Wire, frozen=True, kw_only=True):
-    name: str
-    arguments: str
-
-
-class _Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
-            tag_field="type", tag="function"):  # fmt: skip
-    id: _Id
-    function: _Function
-
-
-class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
-               tag_field="role"):  # fmt: skip
-    # No template family shows it, so accepting it would be to drop it.
-    name: None = None
-
-
-class _System(_Message, frozen=True, kw_only=True, tag="system"):
-    content: _Content
-
-
-class _Developer(_Message, frozen=True, kw_only=True, tag="developer"):
-    content: _Content
-
-
-class _User(_Message, frozen=True, kw_only=True, tag="user"):
-    content: _Content
-
-
-class _Assistant(_Message, frozen=True, kw_only=True, tag="assistant"):
-    content: _Content | None = None
-    tool_calls: tuple[_Call, ...] | None = None
-    # What an answer of ours or of OpenAI's carries as empty, and clients send back as it came.
-    refusal: None = None
-    audio: None = None
-    function_call: None = None
-    annotations: Annotated[tuple[str, ...], msgspec.Meta(max_length=0)] | None = None
-
-
-class _Tool(_Message, frozen=True, kw_only=True, tag="tool"):
-    content: _Content
-    tool_call_id: _Id
-
-
-_AnyMessage = _System | _Developer | _User | _Assistant | _Tool
-
-
-class _StreamOptions(_Wire, frozen=True, kw_only=True):
+class _StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     include_usage: bool | None = None
     # Padding against traffic analysis: we send none, so only "no" can be promised.
     include_obfuscation: bool | None = None
 
 
-class _Body(_Wire, frozen=True, kw_only=True):
+class _RequestFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-    messages: Annotated[tuple[_AnyMessage, ...], msgspec.Meta(min_length=1)]
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)] | None = None
-    max_completion_tokens: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)] | None = None
+    messages: Annotated[tuple[WireMessage, ...], msgspec.Meta(min_length=1)]
+    max_tokens: _TokenCount | None = None
+    max_completion_tokens: _TokenCount | None = None
+    n: Annotated[int, msgspec.Meta(ge=1)] | None = None
     stop: str | tuple[str, ...] | None = None
-    seed: Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     # Names for the operator's own bookkeeping, and a caching hint: nothing of the answer depends
     # on them at OpenAI either.
-    user: _Id | None = None
-    safety_identifier: _Id | None = None
-    prompt_cache_key: _Id | None = None
+    user: ShortText | None = None
+    safety_identifier: ShortText | None = None
+    prompt_cache_key: ShortText | None = None
 
 
 def parse_chat(data: bytes, limits: ApiLimits, *, fallback_seed: int) -> ChatRequest:
@@ -173,74 +130,51 @@ def parse_chat(data: bytes, limits: ApiLimits, *, fallback_seed: int) -> ChatReq
     Raises:
         BadRequestError: names the field.
     """
-    body = read_body(data, _Body, unsupported=_UNSUPPORTED, body_bytes=limits.body_bytes)
-    if len(body.messages) > limits.messages:
-        raise BadRequestError(
-            f"messages: expected at most {limits.messages}, got {len(body.messages)}",
-            param="messages",
-        )
+    fields = BodyFields.read(
+        data,
+        unsupported=_UNSUPPORTED,
+        body_bytes=limits.body_bytes,
+        json_depth=limits.json_depth,
+    )
+    request = fields.take(_RequestFields)
+    sampling = fields.take(SamplingFields)
+    form = fields.take(FormFields)
+    tools = fields.take(ToolFields)
+    fields.end()
     return ChatRequest(
-        model=body.model,
-        messages=tuple(_message(item, index) for index, item in enumerate(body.messages)),
-        sampling=SamplingParams(
-            temperature=1.0 if body.temperature is None else body.temperature,
-            top_p=1.0 if body.top_p is None else body.top_p,
-            seed=fallback_seed if body.seed is None else body.seed,
-        ),
-        stop=_stop(body, limits),
-        max_tokens=_max_tokens(body),
-        is_stream=bool(body.stream),
-        includes_usage=_includes_usage(body),
+        model=request.model,
+        messages=_messages(request, limits),
+        sampling=sampling_params(sampling, limits, fallback_seed=fallback_seed),
+        stop=_stop(request, limits),
+        max_tokens=_max_tokens(request),
+        choices=_choices(request, limits),
+        form=answer_form(form, limits),
+        tools=tool_specs(tools, limits),
+        tool_choice=tool_choice(tools),
+        parallel_tool_calls=tools.parallel_tool_calls is not False,
+        is_stream=bool(request.stream),
+        includes_usage=_includes_usage(request),
     )
 
 
-def _message(message: _AnyMessage, index: int) -> ChatMessage:
-    match message:
-        case _System() | _Developer():
-            # `developer` is the newer name; the templates of open models know `system`.
-            return ChatMessage(role="system", content=_text(message.content))
-        case _User():
-            return ChatMessage(role="user", content=_text(message.content))
-        case _Assistant():
-            calls = message.tool_calls or ()
-            if message.content is None and not calls:
-                raise BadRequestError(
-                    f"messages[{index}].content: is required without tool_calls",
-                    param=f"messages[{index}].content",
-                    code="missing_required_parameter",
-                )
-            return ChatMessage(
-                role="assistant",
-                content=_text(message.content or ""),
-                tool_calls=tuple(
-                    _call(call, f"messages[{index}].tool_calls[{place}].function.arguments")
-                    for place, call in enumerate(calls)
-                ),
-            )
-        case _Tool():
-            return ChatMessage(
-                role="tool", content=_text(message.content), tool_call_id=message.tool_call_id
-            )
+def _messages(request: _RequestFields, limits: ApiLimits) -> tuple[ChatMessage, ...]:
+    if len(request.messages) > limits.messages:
+        raise BadRequestError(
+            f"messages: expected at most {limits.messages}, got {len(request.messages)}",
+            param="messages",
+        )
+    return chat_messages(request.messages)
 
 
-def _text(content: _Content) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n".join(part.text for part in content)
+def _choices(request: _RequestFields, limits: ApiLimits) -> int:
+    choices = 1 if request.n is None else request.n
+    if choices > limits.choices:
+        raise BadRequestError(f"n: expected at most {limits.choices}, got {choices}", param="n")
+    return choices
 
 
-def _call(call: _Call, param: str) -> ToolCall:
-    try:
-        arguments = loads(call.function.arguments.encode(), what=param)
-    except ManifestError as error:
-        raise BadRequestError(error.message, param=param) from error
-    if not isinstance(arguments, dict):
-        raise BadRequestError(f"{param}: expected a JSON object as text", param=param)
-    return ToolCall(id=call.id, name=call.function.name, arguments={**arguments})
-
-
-def _stop(body: _Body, limits: ApiLimits) -> tuple[str, ...]:
-    stops = (body.stop,) if isinstance(body.stop, str) else body.stop or ()
+def _stop(request: _RequestFields, limits: ApiLimits) -> tuple[str, ...]:
+    stops = (request.stop,) if isinstance(request.stop, str) else request.stop or ()
     if len(stops) > limits.stop_strings:
         raise BadRequestError(
             f"stop: expected at most {limits.stop_strings} strings, got {len(stops)}", param="stop"
@@ -252,8 +186,8 @@ def _stop(body: _Body, limits: ApiLimits) -> tuple[str, ...]:
     return stops
 
 
-def _max_tokens(body: _Body) -> int | None:
-    old, new = body.max_tokens, body.max_completion_tokens
+def _max_tokens(request: _RequestFields) -> int | None:
+    old, new = request.max_tokens, request.max_completion_tokens
     if old is not None and new is not None and old != new:
         raise BadRequestError(
             "max_tokens and max_completion_tokens: expected one of them, or the same value",
@@ -262,11 +196,11 @@ def _max_tokens(body: _Body) -> int | None:
     return old if new is None else new
 
 
-def _includes_usage(body: _Body) -> bool:
-    options = body.stream_options
+def _includes_usage(request: _RequestFields) -> bool:
+    options = request.stream_options
     if options is None:
         return False
-    if not body.stream:
+    if not request.stream:
         raise BadRequestError(
             "stream_options: only allowed with stream true", param="stream_options"
         )

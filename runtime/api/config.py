@@ -27,11 +27,16 @@ class ApiLimits:
 
     body_bytes: int = 8 << 20
     body_timeout_s: float = 30.0
+    json_depth: int = 64
     header_bytes: int = 8190
     headers: int = 64
     messages: int = 4096
     stop_strings: int = 4
     stop_chars: int = 1024
+    choices: int = 16
+    logit_biases: int = 1024
+    tools: int = 128
+    grammar_bytes: int = 1 << 18
     inputs: int = 2048
     request_timeout_s: float = 600.0
     shutdown_timeout_s: float = 10.0

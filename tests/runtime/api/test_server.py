@@ -191,7 +191,7 @@ def test_errors_are_openais_object(start_server: StartServer) -> None:
         (_raw(server, chat), 405, "method_not_allowed", None),
         (_raw(server, chat, b"{"), 400, "invalid_json", None),
         (_raw(server, chat, b'{"model":"\\ud800"}'), 400, "invalid_json", None),
-        (_raw(server, chat, hello | {"n": 3}), 400, "unsupported_parameter", "n"),
+        (_raw(server, chat, hello | {"store": True}), 400, "unsupported_parameter", "store"),
         (_raw(server, chat, hello, Content_Type="text/plain"), 415, "unsupported_media_type", None),
         (_raw(server, chat, hello | {"user": "u" * 3000}), 413, "request_too_large", None),
         (_raw(server, chat, hello, Host="evil.example"), 403, "origin_not_allowed", None),
