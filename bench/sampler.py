@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from sealift.runtime.engine.constraint import MaskWords, mask_words
 from sealift.runtime.engine.request import SamplingParams
-from sealift.runtime.engine.sampler import Logits, SamplingRow, choose
+from sealift.runtime.engine.sampler import Logits, choose
+from sealift.runtime.engine.sampling_row import SamplingRow
 
 VOCABULARY = 151_936
 ROWS = 8
@@ -77,7 +78,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    cases = [(name, params, None) for name, params in CASES.items()]
+    cases: list[tuple[str, SamplingParams, MaskWords | None]] = [
+        (name, params, None) for name, params in CASES.items()
+    ]
     drawn = CASES["temperature, top_p 0.9"]
     cases += [
         ("greedy, mask of 90 %", CASES["greedy"], mask(0.9)),

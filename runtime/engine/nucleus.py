@@ -109,7 +109,8 @@ def _weights(values: Logits, peak: np.float32, temperature: float) -> Logits:
     weights = values - peak
     # A product, and a bounded one: 0 / 0 is no number, 0 * large is 0.
     weights *= np.float32(min(1.0 / temperature, _LARGEST))
-    return np.exp(weights, out=weights)
+    np.exp(weights, out=weights)
+    return weights
 
 
 def _nucleus(weights: Logits, top_p: float) -> Logits:
