@@ -115,6 +115,11 @@ class WorkerClient:
         """Requests without their last reply."""
         return len(self._answers)
 
+    def has_waiting(self, request_id: int) -> bool:
+        """Tell whether a reply has come that nobody took: the next one does not have to wait."""
+        replies = self._answers.get(request_id)
+        return replies is not None and not replies.empty()
+
     def new_id(self) -> int:
         """Return an id that no request of this worker has had."""
         self._next_id += 1
