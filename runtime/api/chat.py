@@ -1,5 +1,6 @@
-"""`POST /v1/chat/completions`: the shell around `chat_request`, the engine and `responses`."""
+"""`POST /v1/chat/completions`: the shell around `chat_request`, the engine, and the answers."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator
@@ -10,15 +11,22 @@ from aiohttp import web
 from sealift.manifests.errors import SealiftError
 from sealift.manifests.recipe import Task
 from sealift.runtime.api import sse
+from sealift.runtime.api.chat_answer import ChatAnswer
+from sealift.runtime.api.chat_head import ChatHead
 from sealift.runtime.api.chat_request import ChatRequest, parse_chat
-from sealift.runtime.api.errors import answer_for, error_body
-from sealift.runtime.api.responses import ChatAnswer
+from sealift.runtime.api.chat_stream import ChatStream
+from sealift.runtime.api.errors import BadRequestError, answer_for, error_body
 from sealift.runtime.api.state import STATE, Answering, off_loop, read_json_bytes
+from sealift.runtime.api.tally import Tally
 from sealift.runtime.engine.client import WorkerClient
-from sealift.runtime.engine.errors import EngineError
+from sealift.runtime.engine.errors import EngineError, GrammarError
 from sealift.runtime.engine.request import Delta, Reply
 
 __all__ = ["chat_completions"]
+
+_FAREWELL_S = 1.0
+
+_Deltas = AsyncGenerator[list[Delta], None]
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -28,78 +36,97 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     chat = await off_loop(len(data), parse_chat, data, limits, fallback_seed=secrets.randbits(63))
     async with Answering.begin(request, chat.model, Task.CHAT) as answering:
         worker = await answering.worker()
-        answer = ChatAnswer(
+        head = ChatHead(
             id=f"chatcmpl-{secrets.token_hex(12)}",
             created_s=int(time.time()),
             model=chat.model,
             digest=answering.entry.digest,
-            includes_usage=chat.includes_usage,
         )
-        async with aclosing(_deltas(answering, worker, chat)) as deltas:
-            if chat.is_stream:
-                return await _stream(request, answering, answer, deltas)
-            return await _whole(answer, deltas)
+        tally = Tally(choices=chat.choices)
+        try:
+            async with aclosing(_deltas(worker, chat)) as deltas:
+                if chat.is_stream:
+                    stream = ChatStream(
+                        head, tally, choices=chat.choices, includes_usage=chat.includes_usage
+                    )
+                    return await _stream(request, answering, stream, deltas)
+                tells_logprobs = chat.sampling.top_logprobs is not None
+                answer = ChatAnswer(
+                    head, tally, choices=chat.choices, tells_logprobs=tells_logprobs
+                )
+                return await _whole(answering, answer, deltas)
+        finally:
+            answering.prompt_tokens = tally.prompt_tokens
+            answering.completion_tokens = tally.completion_tokens
+            answering.finish_reason = tally.finish_reason
 
 
-async def _deltas(
-    answering: Answering, worker: WorkerClient, chat: ChatRequest
-) -> AsyncGenerator[Delta, None]:
-    async with aclosing(answering.ask(worker, chat.message(worker.new_id()))) as replies:
-        async for reply in replies:
-            delta = _delta(reply)
-            answering.prompt_tokens = delta.prompt_tokens
-            answering.completion_tokens = delta.completion_tokens
-            answering.finish_reason = delta.finish_reason
-            yield delta
-
-
-async def _whole(answer: ChatAnswer, deltas: AsyncGenerator[Delta, None]) -> web.Response:
-    pieces = []
-    last = None
-    async for delta in deltas:
-        pieces.append(delta.text)
-        last = delta
-    if last is None:
-        raise EngineError("the worker gave no answer")
-    return web.Response(body=answer.whole("".join(pieces), last), content_type="application/json")
-
-
-async def _stream(
-    request: web.Request,
-    answering: Answering,
-    answer: ChatAnswer,
-    deltas: AsyncGenerator[Delta, None],
-) -> web.StreamResponse:
-    # Before the first token every error still has its own HTTP status.
-    last = await anext(deltas)
-    response = web.StreamResponse(
-        headers={"Content-Type": sse.CONTENT_TYPE, "Cache-Control": "no-store"}
-    )
-    await response.prepare(request)
-    await response.write(sse.event(answer.opening()) + _piece(answer, last))
+async def _deltas(worker: WorkerClient, chat: ChatRequest) -> _Deltas:
+    """Yield what the worker says; what waits together, together."""
+    message = chat.message(worker.new_id())
+    group: list[Delta] = []
     try:
-        async for delta in deltas:
-            if piece := _piece(answer, delta):
-                async with answering.in_time():
-                    await response.write(piece)
-            last = delta
-    except SealiftError as error:
-        # The status is sent already: the error goes out as an event, and no [DONE] follows.
-        answering.outcome = error.code
-        await response.write(sse.event(error_body(answer_for(error))))
-        return response
-    ending = sse.event(answer.ending(last))
-    if answer.includes_usage:
-        ending += sse.event(answer.usage(last))
-    await response.write(ending + sse.DONE)
-    return response
-
-
-def _piece(answer: ChatAnswer, delta: Delta) -> bytes:
-    return sse.event(answer.piece(delta.text)) if delta.text else b""
+        async with aclosing(worker.ask(message)) as replies:
+            async for reply in replies:
+                group.append(_delta(reply))
+                if not worker.has_waiting(message.id):
+                    yield group
+                    group = []
+    except EngineError as error:
+        if group:
+            yield group
+        if not isinstance(error, GrammarError):
+            raise
+        raise BadRequestError(
+            error.message, param=chat.grammar_param, code=error.code, hint=error.hint or ""
+        ) from error
 
 
 def _delta(reply: Reply) -> Delta:
     if not isinstance(reply, Delta):
         raise EngineError(f"the worker answered with {type(reply).__name__}")
     return reply
+
+
+async def _whole(answering: Answering, answer: ChatAnswer, deltas: _Deltas) -> web.Response:
+    async with answering.in_time():
+        async for group in deltas:
+            for delta in group:
+                answer.add(delta)
+    return web.Response(body=answer.body(), content_type="application/json")
+
+
+async def _stream(
+    request: web.Request, answering: Answering, stream: ChatStream, deltas: _Deltas
+) -> web.StreamResponse:
+    # Before the first token every error still has its own HTTP status.
+    async with answering.in_time():
+        first: list[Delta] = await anext(deltas, [])
+    response = web.StreamResponse(
+        headers={"Content-Type": sse.CONTENT_TYPE, "Cache-Control": "no-store"}
+    )
+    await response.prepare(request)
+    try:
+        # One deadline for all of it: a timer a token would cost more than the token's text.
+        async with answering.in_time():
+            await response.write(stream.events(first))
+            async for group in deltas:
+                if events := stream.events(group):
+                    await response.write(events)
+            await response.write(stream.ending())
+    except SealiftError as error:
+        # The status is sent already: the error goes out as an event, and no [DONE] follows.
+        answering.outcome = error.code
+        await deltas.aclose()  # the worker need not go on for a client that may not be reading
+        await _farewell(request, response, sse.event(error_body(answer_for(error))))
+    return response
+
+
+async def _farewell(request: web.Request, response: web.StreamResponse, event: bytes) -> None:
+    """Send the last event, unless the client does not read: it would hold us for ever."""
+    try:
+        async with asyncio.timeout(_FAREWELL_S):
+            await response.write(event)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()

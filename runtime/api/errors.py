@@ -16,6 +16,7 @@ from sealift.manifests.errors import Category, SealiftError
 from sealift.runtime.engine.errors import (
     AuditUnavailableError,
     ContextLengthError,
+    GrammarError,
     LoadError,
     ModelIntegrityError,
     ModelNotFoundError,
@@ -31,6 +32,7 @@ from sealift.runtime.engine.errors import (
 __all__ = [
     "AccessError",
     "BadRequestError",
+    "BusyError",
     "DeadlineError",
     "ErrorAnswer",
     "KeyMissingError",
@@ -86,6 +88,16 @@ class DeadlineError(SealiftError):
     code = "deadline_exceeded"
 
 
+class BusyError(SealiftError):
+    """The model's queue is full; `retry_after_s`: when it is likely to have room."""
+
+    code = QueueFullError.code
+
+    def __init__(self, message: str, *, hint: str | None, retry_after_s: float) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorAnswer:
     """Status, body and headers of a refusal."""
@@ -123,8 +135,10 @@ class _Table:
         AccessError: _Rule(403, "permission_error"),
         AuditUnavailableError: _Rule(503, _SERVER),
         BadRequestError: _Rule(400, _INVALID),
+        BusyError: _Rule(429, "rate_limit_error"),
         ContextLengthError: _Rule(400, _INVALID, "messages"),
         DeadlineError: _Rule(504, _SERVER),
+        GrammarError: _Rule(400, _INVALID, "response_format"),
         KeyMissingError: _Rule(
             401, "authentication_error", None, (("WWW-Authenticate", 'Bearer realm="sealift"'),)
         ),
@@ -135,7 +149,6 @@ class _Table:
         ModelTooLargeError: _Rule(503, _SERVER, "model"),
         ModelUnloadedError: _Rule(503, _SERVER, None, _RETRY_SOON),
         PromptError: _Rule(400, _INVALID, "messages"),
-        QueueFullError: _Rule(429, "rate_limit_error", None, _RETRY_SOON),
         TaskMismatchError: _Rule(400, _INVALID, "model"),
         WorkerCrashedError: _Rule(503, _SERVER, None, _RETRY_SOON),
         WorkerRestartingError: _Rule(503, _SERVER),
@@ -157,7 +170,7 @@ def answer_for(error: SealiftError) -> ErrorAnswer:
     code, param, headers = error.code, rule.param, rule.headers
     if isinstance(error, BadRequestError):
         code, param = error.request_code, error.param
-    elif isinstance(error, WorkerRestartingError):
+    elif isinstance(error, BusyError | WorkerRestartingError):
         headers = (("Retry-After", str(max(1, math.ceil(error.retry_after_s)))),)
     return ErrorAnswer(
         status=rule.status,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from aiohttp import web
@@ -11,11 +11,12 @@ from aiohttp import web
 from sealift.manifests.errors import SealiftError
 from sealift.manifests.recipe import Task
 from sealift.runtime.api.config import ApiLimits, ServeConfig
-from sealift.runtime.api.errors import BadRequestError, DeadlineError, MediaTypeError
+from sealift.runtime.api.errors import BadRequestError, BusyError, DeadlineError, MediaTypeError
+from sealift.runtime.api.turnover import Turnover
 from sealift.runtime.audit.entry import Kind
 from sealift.runtime.engine.audit_queue import AuditQueue
 from sealift.runtime.engine.client import WorkerClient
-from sealift.runtime.engine.errors import TaskMismatchError
+from sealift.runtime.engine.errors import QueueFullError, TaskMismatchError
 from sealift.runtime.engine.lease import Lease
 from sealift.runtime.engine.registry import CatalogueEntry, Registry
 from sealift.runtime.engine.request import Embed, Generate, Reply
@@ -44,6 +45,7 @@ class ApiState:
     config: ServeConfig
     registry: Registry
     audit: AuditQueue
+    turnovers: dict[str, Turnover] = field(default_factory=dict)
 
 
 STATE = web.AppKey("state", ApiState)
@@ -120,7 +122,16 @@ class Answering:
         )
         try:
             yield answering
-            answering.outcome = answering.outcome or "ok"
+            if answering.outcome is None:
+                answering.outcome = "ok"
+                answering._turnover().ended(asyncio.get_running_loop().time())
+        except QueueFullError as error:
+            answering.outcome = error.code
+            wait_s = answering._turnover().wait_s(asyncio.get_running_loop().time())
+            raise BusyError(error.message, hint=error.hint, retry_after_s=wait_s) from error
+        except BadRequestError as error:
+            answering.outcome = error.request_code
+            raise
         except SealiftError as error:
             answering.outcome = error.code
             raise
@@ -164,6 +175,9 @@ class Answering:
                 yield
         except TimeoutError as error:
             raise DeadlineError(f"the answer took longer than {seconds:g} s") from error
+
+    def _turnover(self) -> Turnover:
+        return self.state.turnovers.setdefault(self.entry.label, Turnover())
 
     def _record(self) -> None:
         self.state.audit.put(

@@ -89,7 +89,9 @@ def test_chat_through_the_official_client(start_server: StartServer) -> None:
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == text
     assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "length"
     assert chunks[0].choices[0].delta.role == "assistant"
-    assert chunks[-1].usage == answer.usage
+    assert chunks[-1].usage.prompt_tokens == answer.usage.prompt_tokens
+    assert chunks[-1].usage.completion_tokens == answer.usage.completion_tokens
+    assert chunks[-1].usage.prompt_tokens_details.cached_tokens <= answer.usage.prompt_tokens
     assert all(chunk.usage is None for chunk in chunks[:-1])
 
     stop = text[len(text) // 2 :][:2]
@@ -313,7 +315,7 @@ def test_a_full_queue_is_429(start_server: StartServer) -> None:
     assert len(answers) == 6
     assert refused
     assert refused[0].code == "queue_full"
-    assert refused[0].response.headers["Retry-After"] == "1"
+    assert int(refused[0].response.headers["Retry-After"]) >= 1
 
 
 def test_a_late_answer_ends_at_the_deadline(start_server: StartServer) -> None:
