@@ -7,6 +7,7 @@ bound as past and present at once.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sealift.bundler.export.serving_graph import LOGITS_FROM
 from sealift.manifests.serving import DecoderShape
 from sealift.manifests.telemetry import disable_telemetry
 
@@ -99,6 +100,7 @@ class GreedyDecoder:
         binding.bind_cpu_input("input_ids", np.ascontiguousarray(ids))
         binding.bind_cpu_input("seqlens_k", np.full(count, length - 1, np.int32))
         binding.bind_cpu_input("total_sequence_length", np.array(length, np.int32))
+        binding.bind_cpu_input(LOGITS_FROM, np.full(1, -1, np.int64))
         binding.bind_output("logits", "cpu")
         self._session.run_with_iobinding(binding)
         logits: Array = binding.get_outputs()[-1].numpy()  # outputs keep the order of binding

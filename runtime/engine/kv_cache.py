@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sealift.manifests.serving import DecoderShape
 from sealift.runtime.engine.errors import LoadError
-from sealift.runtime.engine.scheduler import Move
+from sealift.runtime.engine.slot_table import Copy, Move, Swap
 
 __all__ = ["KvCache", "cache_length", "token_bytes"]
 
@@ -64,9 +64,16 @@ class KvCache:
         ]
 
     def move(self, move: Move) -> None:
-        """Copy one slot's tokens to another slot."""
-        for buffer in self._buffers.values():
-            buffer[move.target, :, : move.tokens] = buffer[move.source, :, : move.tokens]
+        """Copy one slot's tokens to another slot, or exchange two slots."""
+        match move:
+            case Copy(source=source, target=target, tokens=tokens):
+                for buffer in self._buffers.values():
+                    buffer[target, :, :tokens] = buffer[source, :, :tokens]
+            case Swap(first=first, second=second, first_tokens=there, second_tokens=here):
+                for buffer in self._buffers.values():
+                    kept = buffer[second, :, :here].copy()
+                    buffer[second, :, :there] = buffer[first, :, :there]
+                    buffer[first, :, :here] = kept
 
 
 def _kv_type(shape: DecoderShape) -> type[np.floating]:

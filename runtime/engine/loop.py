@@ -18,7 +18,9 @@ from sealift.runtime.engine.sequence import Sequence
 
 __all__ = ["ChatTurn", "EmbedTurn", "Inbox", "ModelLoop"]
 
-Inbox = queue.SimpleQueue[Sequence | EmbedJob | Cancel | None]
+#: What one request became: the answers to be given, or inputs to be turned into vectors.
+Prepared = tuple[Sequence, ...] | EmbedJob
+Inbox = queue.SimpleQueue[Prepared | Cancel | None]
 Send = Callable[..., None]
 
 
@@ -30,7 +32,7 @@ class Turn(Protocol):
         """True while a request is unanswered."""
         ...
 
-    def submit(self, request: Sequence | EmbedJob) -> None:
+    def submit(self, request: Prepared) -> None:
         """Queue a request; raises `QueueFullError`."""
         ...
 
@@ -54,10 +56,10 @@ class ChatTurn:
         """See `Turn`."""
         return self.generator.has_work
 
-    def submit(self, request: Sequence | EmbedJob) -> None:
+    def submit(self, request: Prepared) -> None:
         """See `Turn`."""
-        if isinstance(request, Sequence):
-            self.generator.submit(request)
+        if isinstance(request, tuple):
+            self.generator.submit(*request)
 
     def cancel(self, request_id: int) -> None:
         """See `Turn`."""
@@ -80,7 +82,7 @@ class EmbedTurn:
         """See `Turn`."""
         return len(self.waiting) > 0
 
-    def submit(self, request: Sequence | EmbedJob) -> None:
+    def submit(self, request: Prepared) -> None:
         """See `Turn`."""
         if isinstance(request, EmbedJob):
             self.waiting.submit(request)
@@ -129,11 +131,12 @@ class ModelLoop:
                 return False
             self._take(item)
 
-    def _take(self, item: Sequence | EmbedJob | Cancel) -> None:
+    def _take(self, item: Prepared | Cancel) -> None:
         if isinstance(item, Cancel):
             self.turn.cancel(item.id)
             return
         try:
             self.turn.submit(item)
         except SealiftError as error:
-            self.send(Failed(id=item.id, error=to_wire(error)))
+            request_id = item[0].id if isinstance(item, tuple) else item.id
+            self.send(Failed(id=request_id, error=to_wire(error)))

@@ -14,6 +14,7 @@ from sealift.runtime.engine.chat_model import ChatModel
 from sealift.runtime.engine.decoder import OnnxDecoder
 from sealift.runtime.engine.encoder import OnnxEncoder
 from sealift.runtime.engine.errors import LoadError, TaskMismatchError
+from sealift.runtime.engine.grammar import GrammarCompiler
 from sealift.runtime.engine.integrity import VerifiedFolder
 from sealift.runtime.engine.kv_cache import KvCache, cache_length
 from sealift.runtime.engine.session import open_session
@@ -60,7 +61,15 @@ def load_model(
     model: ChatModel | EmbedModel
     if config.decoder is not None and template is not None:
         model = _chat_model(
-            config, config.decoder, tokenizer, graph, template, folder, settings, now
+            config,
+            config.decoder,
+            tokenizer,
+            tokenizer_bytes,
+            graph,
+            template,
+            folder,
+            settings,
+            now,
         )
     elif config.task is Task.EMBED and config.vector is not None:
         model = _embed_model(config, config.vector, tokenizer, graph, folder, settings)
@@ -81,6 +90,7 @@ def _chat_model(
     config: ServingConfig,
     shape: DecoderShape,
     tokenizer: tokenizers.Tokenizer,
+    tokenizer_json: bytes,
     graph: bytes,
     template: bytes,
     folder: VerifiedFolder,
@@ -102,8 +112,10 @@ def _chat_model(
         template=ChatTemplate(
             _text(template), special_tokens=config.special_tokens, bounds=bounds, now=now
         ),
-        decoder=OnnxDecoder(session, shape, cache),
+        decoder=OnnxDecoder(session, shape, cache, longest_check=settings.draft_tokens + 1),
+        grammars=GrammarCompiler.open(tokenizer_json, shape.vocab_size, config.eos_token_ids),
         context_length=context_length,
+        vocab_size=shape.vocab_size,
     )
 
 

@@ -1,10 +1,13 @@
 """Decide what the model runs next. Pure: no model, no clock, no I/O.
 
-Requests that decode occupy slots `0..n-1`; at most one more is being prefilled, in slot `n`. While
-both exist, a chunk of the prompt and a decode step alternate, so that a long prompt never stalls
-the others for more than one chunk. First come, first served.
+Requests that decode occupy slots `0..r-1`, those whose prompts are being computed the next ones;
+what finished requests computed stays in the slots after them (`slot_table`). While both kinds
+exist, a chunk of one prompt and a decode step alternate, so that a long prompt never stalls the
+others for more than one chunk (`pace`). Of several prompts the one with the least left goes first,
+so that a short question does not wait for a long document; who was passed over too often goes
+before all.
 
->>> scheduler = Scheduler(slots=2, queue_limit=8, chunk=64, chunk_alone=512)
+>>> scheduler = Scheduler(SchedulerLimits(slots=2))
 >>> scheduler.submit(sequence)  # doctest: +SKIP
 >>> scheduler.next()            # doctest: +SKIP
 Prefill(sequence=..., slot=0, start=0, stop=5)
@@ -14,9 +17,11 @@ from collections import deque
 from dataclasses import dataclass
 
 from sealift.runtime.engine.errors import QueueFullError
+from sealift.runtime.engine.pace import Pace
 from sealift.runtime.engine.sequence import Sequence
+from sealift.runtime.engine.slot_table import Move, SlotTable, common_prefix
 
-__all__ = ["Decode", "Idle", "Move", "Prefill", "Scheduler", "Work"]
+__all__ = ["Decode", "Idle", "Prefill", "Scheduler", "SchedulerLimits", "Work"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,7 @@ class Prefill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decode:
-    """Run one token of each of these; the row is the slot."""
+    """Run the newest token of each of these; the row is the slot."""
 
     sequences: tuple[Sequence, ...]
 
@@ -45,25 +50,35 @@ Work = Prefill | Decode | Idle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """Copy what slot `source` holds (its first `tokens`) to slot `target`."""
+class SchedulerLimits:
+    """How much at a time; see `EngineSettings`.
 
-    source: int
-    target: int
-    tokens: int
+    Args:
+        patience: prompts that may go before another one that came earlier.
+        reuses_prefixes: False computes every prompt anew.
+    """
+
+    slots: int = 8
+    queue_limit: int = 64
+    chunk: int = 128
+    chunk_least: int = 16
+    chunk_alone: int = 512
+    stall: float = 1.5
+    patience: int = 8
+    reuses_prefixes: bool = True
 
 
 class Scheduler:
-    """The queue and the slots. After `next`, run the work, then call `ran` once."""
+    """The queue and the slots. After `next`, make its moves, run the work, call `ran` once."""
 
-    def __init__(self, *, slots: int, queue_limit: int, chunk: int, chunk_alone: int) -> None:
-        self._slots = slots
-        self._queue_limit = queue_limit
-        self._chunk = chunk
-        self._chunk_alone = chunk_alone
+    def __init__(self, limits: SchedulerLimits) -> None:
+        self._limits = limits
+        self._table = SlotTable(slots=limits.slots)
+        self._pace = Pace(stall=limits.stall, least=limits.chunk_least, most=limits.chunk)
         self._waiting: deque[Sequence] = deque()
-        self._prefilling: Sequence | None = None
+        self._prefilling: list[Sequence] = []
         self._running: list[Sequence] = []
+        self._moves: list[Move] = []
         self._decode_is_due = False
 
     @property
@@ -74,7 +89,7 @@ class Scheduler:
     @property
     def held_slots(self) -> int:
         """Slots in use."""
-        return len(self._running) + (self._prefilling is not None)
+        return len(self._running) + len(self._prefilling)
 
     @property
     def waiting_count(self) -> int:
@@ -84,80 +99,149 @@ class Scheduler:
     @property
     def sequences(self) -> tuple[Sequence, ...]:
         """All requests, those with slots first."""
-        prefilling = () if self._prefilling is None else (self._prefilling,)
-        return (*self._running, *prefilling, *self._waiting)
+        return (*self._running, *self._prefilling, *self._waiting)
 
-    def submit(self, sequence: Sequence) -> None:
-        """Queue a request.
+    def submit(self, *sequences: Sequence) -> None:
+        """Queue the answers of one request, all or none.
 
         Raises:
             QueueFullError: as many wait as may, beyond those that free slots are about to take.
         """
-        unanswered = len(self.sequences)
-        if unanswered >= self._slots + self._queue_limit:
+        unanswered = len(self._running) + len(self._prefilling) + len(self._waiting)
+        if unanswered + len(sequences) > self._limits.slots + self._limits.queue_limit:
             raise QueueFullError(
-                f"the model answers {self._slots} requests at a time, {unanswered} are here already"
+                f"the model gives {self._limits.slots} answers at a time, "
+                f"{unanswered} are asked for already"
             )
-        self._waiting.append(sequence)
+        self._waiting.extend(sequences)
 
     def next(self) -> Work:
-        """Return what to run now."""
+        """Return what to run now, after `take_moves`."""
         if self._running and self._decode_is_due:
             return Decode(sequences=tuple(self._running))
-        if self._prefilling is None and self._waiting and len(self._running) < self._slots:
-            self._prefilling = self._waiting.popleft()
-        if self._prefilling is not None:
-            return self._prefill(self._prefilling)
+        self._admit()
+        if self._prefilling:
+            return self._prefill()
         if self._running:
             return Decode(sequences=tuple(self._running))
         return Idle()
 
-    def ran(self, work: Work) -> None:
-        """Take note that the work was run."""
+    def take_moves(self) -> tuple[Move, ...]:
+        """Return what the cache must move before it runs anything, in order; once."""
+        moves = tuple(self._moves)
+        self._moves.clear()
+        return moves
+
+    def ran(self, work: Work, seconds: float = 0.0) -> None:
+        """Take note that the work was run, and how long it took."""
         match work:
-            case Prefill(sequence=sequence, stop=stop):
+            case Prefill(sequence=sequence, start=start, stop=stop):
+                self._pace.saw_prefill(stop - start, seconds)
                 sequence.prefilled = stop
                 self._decode_is_due = True
                 if sequence.is_prefilled:
-                    self._prefilling = None
-                    self._running.append(sequence)
+                    self._start_running(sequence)
             case Decode():
+                self._pace.saw_decode(seconds)
                 self._decode_is_due = False
             case Idle():
                 pass
 
-    def remove(self, sequence_id: int) -> tuple[Move, ...]:
-        """Forget a request, finished or cancelled; unknown ids are finished ones.
+    def remove(self, sequence: Sequence) -> None:
+        """Forget an answer, finished or cancelled; its slot is free before the next step."""
+        if sequence in self._running:
+            self._leave(self._running.index(sequence), sequence)
+        elif sequence in self._prefilling:
+            self._leave(len(self._running) + self._prefilling.index(sequence), sequence)
+        elif sequence in self._waiting:
+            self._waiting.remove(sequence)
 
-        Returns:
-            What the cache must copy, in this order, so that slots stay without holes.
-        """
-        if self._prefilling is not None and self._prefilling.id == sequence_id:
-            self._prefilling = None
-            return ()
-        for slot, sequence in enumerate(self._running):
-            if sequence.id == sequence_id:
-                return self._leave(slot)
-        self._waiting = deque(item for item in self._waiting if item.id != sequence_id)
-        return ()
+    def find(self, request_id: int) -> tuple[Sequence, ...]:
+        """Return the unfinished answers of a request."""
+        return tuple(item for item in self.sequences if item.id == request_id)
 
-    def _prefill(self, sequence: Sequence) -> Prefill:
-        chunk = self._chunk if self._running else self._chunk_alone
+    def _admit(self) -> None:
+        for sequence in list(self._waiting):
+            if self.held_slots == self._limits.slots:
+                return
+            if not self._is_worth_waiting(sequence):
+                self._waiting.remove(sequence)
+                self._enter(sequence)
+
+    def _is_worth_waiting(self, sequence: Sequence) -> bool:
+        """True while another prompt computes what this one could take over."""
+        if not self._limits.reuses_prefixes:
+            return False
+        wanted = sequence.prompt_tokens
+        here = self._table.longest_prefix(wanted)
+        coming = [
+            common_prefix(other.prompt_tokens, wanted) - max(here, other.prefilled)
+            for other in self._prefilling
+        ]
+        return max(coming, default=0) > self._limits.chunk_least
+
+    def _enter(self, sequence: Sequence) -> None:
+        slot = self.held_slots
+        self._note_held()
+        if self._limits.reuses_prefixes:
+            reused, moves = self._table.enter(sequence.prompt_tokens, at=slot)
+            sequence.prefilled = sequence.reused = reused
+            self._moves += moves
+        self._prefilling.append(sequence)
+
+    def _prefill(self) -> Prefill:
+        sequence = self._next_prompt()
+        chunk = self._pace.chunk if self._running else self._limits.chunk_alone
         start = sequence.prefilled
         return Prefill(
             sequence=sequence,
-            slot=len(self._running),
+            slot=len(self._running) + self._prefilling.index(sequence),
             start=start,
             stop=min(start + chunk, len(sequence.prompt)),
         )
 
-    def _leave(self, slot: int) -> tuple[Move, ...]:
-        last = self._running.pop()
-        moves = []
-        hole = len(self._running)
-        if slot != hole:
-            self._running[slot] = last
-            moves.append(Move(source=hole, target=slot, tokens=last.cached_tokens))
-        if self._prefilling is not None and self._prefilling.prefilled:
-            moves.append(Move(source=hole + 1, target=hole, tokens=self._prefilling.prefilled))
-        return tuple(moves)
+    def _next_prompt(self) -> Sequence:
+        patient = [s for s in self._prefilling if s.passed_over >= self._limits.patience]
+        chosen = (
+            max(patient, key=lambda item: item.passed_over)
+            if patient
+            else min(self._prefilling, key=lambda item: len(item.prompt) - item.prefilled)
+        )
+        for sequence in self._prefilling:
+            sequence.passed_over = 0 if sequence is chosen else sequence.passed_over + 1
+        return chosen
+
+    def _start_running(self, sequence: Sequence) -> None:
+        first = len(self._running)
+        place = self._prefilling.index(sequence)
+        if place:
+            self._note_held()
+            self._moves += self._table.swap(first, first + place)
+        self._prefilling[0], self._prefilling[place] = sequence, self._prefilling[0]
+        self._running.append(self._prefilling.pop(0))
+
+    def _leave(self, slot: int, sequence: Sequence) -> None:
+        """Close the gap: the last of each kind takes the place that became free."""
+        self._note_held()
+        kept = sequence.held_tokens if self._limits.reuses_prefixes else ()
+        self._table.leave_behind(slot, kept)
+        if slot < len(self._running):
+            slot = self._sink(slot, self._running, first=0)
+            # The prompts being computed close up, too: their last one takes the first's place.
+            self._moves += self._table.swap(slot, slot + len(self._prefilling))
+            if self._prefilling:
+                self._prefilling.insert(0, self._prefilling.pop())
+        else:
+            self._sink(slot, self._prefilling, first=len(self._running))
+
+    def _sink(self, slot: int, members: list[Sequence], *, first: int) -> int:
+        """Exchange a slot with the last of its kind, and take it off; return where it is now."""
+        last = first + len(members) - 1
+        self._moves += self._table.swap(slot, last)
+        members[slot - first] = members[-1]
+        members.pop()
+        return last
+
+    def _note_held(self) -> None:
+        for slot, sequence in enumerate((*self._running, *self._prefilling)):
+            self._table.hold(slot, sequence.held_tokens)

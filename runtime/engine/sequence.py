@@ -1,57 +1,63 @@
-"""One request while it is being answered."""
+"""One answer while it is being given."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from sealift.runtime.engine.detokenizer import Decode, Detokenizer
-from sealift.runtime.engine.request import Delta, FinishReason, SamplingParams
+import numpy as np
+
+from sealift.runtime.engine.answer_parser import AnswerParser, AnswerPieces
+from sealift.runtime.engine.constraint import Constraint
+from sealift.runtime.engine.detokenizer import Detokenizer
+from sealift.runtime.engine.request import Delta, FinishReason, TokenLogprob
+from sealift.runtime.engine.sampling_row import SamplingRow
+from sealift.runtime.engine.slot_table import Tokens
 from sealift.runtime.engine.stop import StopMatcher
 
 __all__ = ["Sequence"]
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class Sequence:
-    """Prompt, answer so far, and what turns tokens into text.
+    """Prompt, answer so far, and what turns tokens into what the reader sees.
 
     Args:
+        id: the request's; its answers share it.
+        choice: which of the request's answers this is.
         prompt: token ids, at least one.
+        row: how the next token is chosen.
         token_limit: tokens the answer may have.
         eos_token_ids: any of these ends the answer and is not part of its text.
+        constraint: the form that the answer must have.
+        parser: tells tool calls from text.
+
+    Attributes:
+        prefilled: tokens of the prompt that were computed or taken over.
+        reused: those of them that were taken over from the cache.
+        passed_over: chunks of other prompts that went before its next one.
     """
 
     id: int
     prompt: tuple[int, ...]
-    sampling: SamplingParams
+    row: SamplingRow
     token_limit: int
     eos_token_ids: frozenset[int]
     detokenizer: Detokenizer
     stop: StopMatcher
+    choice: int = 0
+    constraint: Constraint | None = None
+    parser: AnswerParser | None = None
     prefilled: int = 0
+    reused: int = 0
+    passed_over: int = 0
     output: list[int] = field(default_factory=list)
     finish_reason: FinishReason | None = None
+    _has_calls: bool = False
+    _logprobs: list[TokenLogprob] = field(default_factory=list)
 
-    @classmethod
-    def start(
-        cls,
-        *,
-        id: int,  # the word the wire uses
-        prompt: tuple[int, ...],
-        sampling: SamplingParams,
-        token_limit: int,
-        eos_token_ids: frozenset[int],
-        stops: tuple[str, ...],
-        decode: Decode,
-    ) -> "Sequence":
-        """Make a request that has not run yet."""
-        return cls(
-            id=id,
-            prompt=prompt,
-            sampling=sampling,
-            token_limit=token_limit,
-            eos_token_ids=eos_token_ids,
-            detokenizer=Detokenizer(decode),
-            stop=StopMatcher(stops),
-        )
+    @cached_property
+    def prompt_tokens(self) -> Tokens:
+        """The prompt as an array."""
+        return np.array(self.prompt, np.int64)
 
     @property
     def cached_tokens(self) -> int:
@@ -59,19 +65,43 @@ class Sequence:
         return self.prefilled + max(0, len(self.output) - 1)
 
     @property
+    def held_tokens(self) -> Tokens:
+        """Those tokens."""
+        if not self.is_prefilled:
+            return self.prompt_tokens[: self.prefilled]
+        return np.concatenate((self.prompt_tokens, np.array(self.output[:-1], np.int64)))
+
+    @property
     def is_prefilled(self) -> bool:
         """True once the whole prompt has run."""
         return self.prefilled == len(self.prompt)
 
-    def accept(self, token: int) -> Delta:
-        """Take the token that was chosen; return what the reader may see of it."""
+    @property
+    def tokens_left(self) -> int:
+        """Tokens that may still come."""
+        return self.token_limit - len(self.output)
+
+    def accept(self, token: int, logprob: TokenLogprob | None = None) -> Delta | None:
+        """Take the token that was chosen; return what the reader may see of it, where any.
+
+        Raises:
+            EngineError: the answer's form does not allow the token.
+        """
         self.output.append(token)
+        self.row.accept(token)
         if token in self.eos_token_ids:
             self.finish_reason = "stop"
             return self._delta(self._rest())
+        if logprob is not None:
+            self._logprobs.append(logprob)
+        if self.constraint is not None:
+            self.constraint.accept(token)
         text = self.stop.feed(self.detokenizer.feed(token))
         if self.stop.stopped:
             self.finish_reason = "stop"
+        elif self.constraint is not None and self.constraint.is_complete:
+            self.finish_reason = "stop"
+            text += self._rest()
         elif len(self.output) >= self.token_limit:
             self.finish_reason = "length"
             text += self._rest()
@@ -83,12 +113,32 @@ class Sequence:
             self.finish_reason = "stop"
         return text + self.stop.flush()
 
-    def _delta(self, text: str) -> Delta:
+    def _delta(self, text: str) -> Delta | None:
+        pieces = self._parse(text)
+        if pieces.calls:
+            self._has_calls = True
+        if self._has_calls and self.finish_reason == "stop":
+            self.finish_reason = "tool_calls"
+        if not (pieces.text or pieces.calls or self.finish_reason):
+            return None  # half a character, or text that a stop string may begin with
+        logprobs, self._logprobs = tuple(self._logprobs), []
         return Delta(
             id=self.id,
-            text=text,
+            choice=self.choice,
+            text=pieces.text,
+            calls=pieces.calls,
+            logprobs=logprobs,
             prompt_tokens=len(self.prompt),
+            cached_tokens=self.reused,
             completion_tokens=len(self.output),
             finish_reason=self.finish_reason,
-            is_last=self.finish_reason is not None,
         )
+
+    def _parse(self, text: str) -> AnswerPieces:
+        if self.parser is None:
+            return AnswerPieces(text=text)
+        pieces = self.parser.feed(text)
+        if self.finish_reason is None:
+            return pieces
+        last = self.parser.flush()
+        return AnswerPieces(text=pieces.text + last.text, calls=pieces.calls + last.calls)

@@ -6,6 +6,7 @@ way of the model. A defect in it ends the process: the other side then sees a cr
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -13,10 +14,12 @@ from sealift.manifests.errors import SealiftError
 from sealift.runtime.engine import host
 from sealift.runtime.engine.channel import WorkerChannel
 from sealift.runtime.engine.chat_model import ChatModel
+from sealift.runtime.engine.drafter import Drafter
 from sealift.runtime.engine.embed_queue import EmbedJob, EmbedQueue
 from sealift.runtime.engine.errors import TaskMismatchError, to_wire
 from sealift.runtime.engine.generator import Generator
 from sealift.runtime.engine.loop import ChatTurn, EmbedTurn, Inbox, ModelLoop
+from sealift.runtime.engine.mask_thread import MaskThread
 from sealift.runtime.engine.model import load_model
 from sealift.runtime.engine.request import (
     Cancel,
@@ -31,7 +34,7 @@ from sealift.runtime.engine.request import (
     Shutdown,
     ToWorker,
 )
-from sealift.runtime.engine.scheduler import Scheduler
+from sealift.runtime.engine.scheduler import Scheduler, SchedulerLimits
 from sealift.runtime.engine.sequence import Sequence
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.vector_model import EmbedModel
@@ -85,13 +88,23 @@ def serve(
 
 def generator_of(model: ChatModel, settings: EngineSettings) -> Generator:
     """Return a loaded chat model's generator."""
-    scheduler = Scheduler(
+    limits = SchedulerLimits(
         slots=settings.slots,
         queue_limit=settings.queue_limit,
         chunk=settings.prefill_chunk,
+        chunk_least=settings.prefill_chunk_least,
         chunk_alone=settings.prefill_chunk_alone,
+        stall=settings.prefill_stall,
+        reuses_prefixes=settings.prefix_cache,
     )
-    return Generator(decoder=model.decoder, scheduler=scheduler)
+    return Generator(
+        decoder=model.decoder,
+        scheduler=Scheduler(limits),
+        masks=MaskThread(slots=settings.slots, vocab_size=model.vocab_size),
+        drafter=Drafter(most=settings.draft_tokens),
+        token_bytes=model.grammars.token_bytes,
+        clock=time.perf_counter,
+    )
 
 
 def _turn(model: Model, settings: EngineSettings) -> ChatTurn | EmbedTurn:
@@ -135,7 +148,7 @@ def _prepare(message: Generate | Embed, model: Model, loop: ModelLoop) -> None:
         loop.send(Failed(id=message.id, error=to_wire(error)))
 
 
-def _prepared(message: Generate | Embed, model: Model) -> Sequence | EmbedJob:
+def _prepared(message: Generate | Embed, model: Model) -> tuple[Sequence, ...] | EmbedJob:
     match message, model:
         case Generate(), ChatModel():
             return model.prepare(message)

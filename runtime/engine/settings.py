@@ -15,6 +15,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         context_length: cap on tokens a slot can hold; None: what the model and memory allow.
         prefill_chunk: tokens of a prompt between two decode steps, while others decode.
         prefill_chunk_alone: the same while nobody waits for a step.
+        prefill_chunk_least: tokens that a chunk has in any case.
+        prefill_stall: how long a chunk may delay the others, in decode steps.
+        prefix_cache: whether prompts take over what earlier ones that begin alike left.
+        draft_tokens: most tokens guessed ahead and checked in one run; 0: none.
         cache_fraction: share of the host's memory that the cache buffers may grow to.
         cache_bytes: the same as a number; None: the share.
         embed_batch_tokens: padded tokens of one encoder run.
@@ -29,6 +33,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     context_length: int | None = None
     prefill_chunk: int = 128
     prefill_chunk_alone: int = 512
+    prefill_chunk_least: int = 16
+    prefill_stall: float = 1.5
+    prefix_cache: bool = True
+    draft_tokens: int = 31
     cache_fraction: float = 0.5
     cache_bytes: int | None = None
     embed_batch_tokens: int = 8192

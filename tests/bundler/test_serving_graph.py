@@ -38,7 +38,7 @@ def test_serving_graph_takes_lengths_instead_of_a_mask(folder: Path) -> None:
     graph = load_graph(folder / SERVING_GRAPH).graph
     inputs = {value.name for value in graph.input}
     caches = {name for name in inputs if name.startswith("past_key_values.")}
-    assert inputs - caches == {"input_ids", "seqlens_k", "total_sequence_length"}
+    assert inputs - caches == {"input_ids", "seqlens_k", "total_sequence_length", "logits_from"}
     assert len(caches) == 4
     produced = {output for node in graph.node for output in node.output}
     known = produced | inputs | {tensor.name for tensor in graph.initializer} | {""}

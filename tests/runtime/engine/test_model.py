@@ -49,7 +49,7 @@ def _answers(model: ChatModel, requests: list[Generate], *, together: bool) -> d
     answers = {request.id: "" for request in requests}
     generator = generator_of(model, SETTINGS)
     for request in requests:
-        generator.submit(model.prepare(request))
+        generator.submit(*model.prepare(request))
         if not together:
             for id, text in _run(generator):
                 answers[id] += text
@@ -91,7 +91,7 @@ def test_chunked_prefill_equals_whole(chat_model: ChatModel) -> None:
     chunked = generator_of(chat_model, EngineSettings(slots=8, prefill_chunk_alone=7))
     answers = []
     for generator in (whole, chunked):
-        generator.submit(chat_model.prepare(request))
+        generator.submit(*chat_model.prepare(request))
         answers.append("".join(text for _, text in _run(generator)))
     assert answers[0] == answers[1] != ""
 
@@ -101,7 +101,7 @@ def test_cancelled_requests_leave_the_others_answers_alone(chat_model: ChatModel
     alone = _answers(chat_model, requests, together=False)
     generator = generator_of(chat_model, SETTINGS)
     for request in requests:
-        generator.submit(chat_model.prepare(request))
+        generator.submit(*chat_model.prepare(request))
     answers = {request.id: "" for request in requests}
     steps = 0
     while generator.has_work:
@@ -121,7 +121,7 @@ def test_stop_string_is_cut_and_ends_the_answer(chat_model: ChatModel) -> None:
     generator = generator_of(chat_model, SETTINGS)
     request = _ask(1, "hello there", 40)
     generator.submit(
-        chat_model.prepare(
+        *chat_model.prepare(
             Generate(id=1, messages=request.messages, sampling=GREEDY, max_tokens=40, stop=(stop,))
         )
     )
@@ -140,11 +140,11 @@ def test_a_conversation_that_cannot_fit_is_refused(chat_model: ChatModel) -> Non
 
 
 def test_the_context_can_be_filled_to_its_last_token(chat_model: ChatModel) -> None:
-    sequence = chat_model.prepare(_ask(1, "word " * 150, 1))
+    (sequence,) = chat_model.prepare(_ask(1, "word " * 150, 1))
     room = chat_model.context_length - len(sequence.prompt)
     request = _ask(1, "word " * 150, room)
     generator = generator_of(chat_model, SETTINGS)
-    generator.submit(chat_model.prepare(request))
+    generator.submit(*chat_model.prepare(request))
     last = list(_deltas(generator))[-1]
     assert last.finish_reason == "length"
     assert last.prompt_tokens + last.completion_tokens == chat_model.context_length
