@@ -1,4 +1,4 @@
-"""Run a model that gives one vector a text.
+"""Run a model that gives one vector, score or row of logits a text.
 
 Pooling and normalization are inside the graph. Rows of one run are padded to the longest of them.
 """
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sealift.manifests.serving import VectorShape
-from sealift.runtime.engine.errors import LoadError
+from sealift.runtime.engine.encoder_row import EncoderRow
+from sealift.runtime.engine.errors import EngineError, LoadError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -21,7 +22,7 @@ _KNOWN_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 
 
 class OnnxEncoder:
-    """A session that turns token ids into vectors."""
+    """A session that turns token ids into rows of numbers."""
 
     def __init__(self, session: "onnxruntime.InferenceSession", shape: VectorShape) -> None:
         self._session = session
@@ -33,16 +34,27 @@ class OnnxEncoder:
         if shape.output not in outputs:
             raise LoadError(f"graph outputs: expected {shape.output!r}, got {sorted(outputs)}")
 
-    def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Return `[rows, dimensions]`."""
+    def run(self, rows: Sequence[EncoderRow]) -> NDArray[np.float32]:
+        """Return `[rows, dimensions]`; a graph that gives one number a row has one dimension.
+
+        Raises:
+            EngineError: the graph gives something else.
+        """
         longest = max(len(row) for row in rows)
         ids = np.full((len(rows), longest), self._shape.pad_token_id, np.int64)
         mask = np.zeros((len(rows), longest), np.int64)
+        types = np.zeros((len(rows), longest), np.int64)
         for index, row in enumerate(rows):
-            ids[index, : len(row)] = row
+            ids[index, : len(row)] = row.ids
             mask[index, : len(row)] = 1
-        values = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+            types[index, : len(row.type_ids)] = row.type_ids
+        values = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
         feed = {name: values[name] for name in self._shape.inputs}
-        (vectors,) = self._session.run([self._shape.output], feed)
-        result: NDArray[np.float32] = np.ascontiguousarray(vectors, dtype=np.float32)
+        (found,) = self._session.run([self._shape.output], feed)
+        result: NDArray[np.float32] = np.ascontiguousarray(found, dtype=np.float32)
+        if result.ndim == 1:
+            result = result[:, None]
+        if result.shape != (len(rows), self._shape.dimensions):
+            wanted = (len(rows), self._shape.dimensions)
+            raise EngineError(f"{self._shape.output}: expected {wanted}, got {result.shape}")
         return result

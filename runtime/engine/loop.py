@@ -11,7 +11,7 @@ from typing import Protocol
 from sealift.manifests.errors import SealiftError
 from sealift.runtime.engine.embed_queue import EmbedJob, EmbedQueue
 from sealift.runtime.engine.encoder import OnnxEncoder
-from sealift.runtime.engine.errors import to_wire
+from sealift.runtime.engine.errors import WireError, to_wire
 from sealift.runtime.engine.generator import Generator
 from sealift.runtime.engine.request import Cancel, Failed, Reply
 from sealift.runtime.engine.sequence import Sequence
@@ -94,9 +94,17 @@ class EmbedTurn:
     def step(self) -> list[Reply]:
         """See `Turn`."""
         batch = self.waiting.take()
-        vectors = self.encoder.run([item.tokens for item in batch])
-        replies = [item.accept(vector) for item, vector in zip(batch, vectors, strict=True)]
+        try:
+            outputs = self.encoder.run([item.row for item in batch])
+        except SealiftError as error:
+            return self._fail({item.job.id for item in batch}, to_wire(error))
+        replies = [item.accept(output) for item, output in zip(batch, outputs, strict=True)]
         return [reply for reply in replies if reply is not None]
+
+    def _fail(self, job_ids: set[int], error: WireError) -> list[Reply]:
+        for job_id in job_ids:
+            self.waiting.cancel(job_id)
+        return [Failed(id=job_id, error=error) for job_id in sorted(job_ids)]
 
 
 @dataclass(slots=True, kw_only=True)

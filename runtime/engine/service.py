@@ -31,20 +31,21 @@ from sealift.runtime.engine.request import (
     LoadFailed,
     Ping,
     Pong,
+    Score,
     Shutdown,
     ToWorker,
 )
 from sealift.runtime.engine.scheduler import Scheduler, SchedulerLimits
 from sealift.runtime.engine.sequence import Sequence
 from sealift.runtime.engine.settings import EngineSettings
-from sealift.runtime.engine.vector_model import EmbedModel
+from sealift.runtime.engine.vector_model import EmbedModel, ScoreModel
 
 __all__ = ["generator_of", "serve"]
 
 _EXIT_LOAD_FAILED = 1
 _EXIT_DEFECT = 70
 
-Model = ChatModel | EmbedModel
+Model = ChatModel | EmbedModel | ScoreModel
 
 
 def serve(
@@ -57,7 +58,7 @@ def serve(
         isolation: how this process is cut off, for whoever asked for it.
     """
     try:
-        model, report = load_model(load.source, load.settings, now=datetime.now)
+        model, report = load_model(load.source, load.settings, now=datetime.now, cache=load.cache)
     except SealiftError as error:
         channel.send(LoadFailed(error=to_wire(error)))
         return _EXIT_LOAD_FAILED
@@ -74,6 +75,8 @@ def serve(
             verify_s=report.verify_s,
             load_s=report.load_s,
             verified_bytes=report.verified_bytes,
+            prepacked=report.is_prepacked,
+            prepack_problem=report.prepack_problem,
             dimensions=None if model.config.vector is None else model.config.vector.dimensions,
             labels=model.config.labels,
             resident_bytes=host.resident_bytes(),
@@ -125,7 +128,7 @@ def _receive(messages: Iterator[ToWorker], model: Model, loop: ModelLoop) -> Non
                 loop.send(_pong(loop))
             case Cancel():
                 loop.inbox.put(message)
-            case Generate() | Embed():
+            case Generate() | Embed() | Score():
                 _prepare(message, model, loop)
             case _:
                 raise TypeError(f"{type(message).__name__} is not for a loaded worker")
@@ -141,18 +144,20 @@ def _end_process(defect: threading.ExceptHookArgs) -> None:
     os._exit(_EXIT_DEFECT)
 
 
-def _prepare(message: Generate | Embed, model: Model, loop: ModelLoop) -> None:
+def _prepare(message: Generate | Embed | Score, model: Model, loop: ModelLoop) -> None:
     try:
         loop.inbox.put(_prepared(message, model))
     except SealiftError as error:
         loop.send(Failed(id=message.id, error=to_wire(error)))
 
 
-def _prepared(message: Generate | Embed, model: Model) -> tuple[Sequence, ...] | EmbedJob:
+def _prepared(message: Generate | Embed | Score, model: Model) -> tuple[Sequence, ...] | EmbedJob:
     match message, model:
         case Generate(), ChatModel():
             return model.prepare(message)
         case Embed(), EmbedModel():
+            return model.prepare(message)
+        case Score(), ScoreModel():
             return model.prepare(message)
         case _:
             raise TaskMismatchError(f"this is a {model.config.task.value} model")

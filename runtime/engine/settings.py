@@ -21,8 +21,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         draft_tokens: most tokens guessed ahead and checked in one run; 0: none.
         cache_fraction: share of the host's memory that the cache buffers may grow to.
         cache_bytes: the same as a number; None: the share.
-        embed_batch_tokens: padded tokens of one encoder run.
-        embed_queue_limit: inputs that may wait for an encoder run.
+        embed_batch_tokens: of one encoder run, padding counted; larger runs are no faster.
+        embed_queue_limit: requests that may wait for an encoder run.
         template_chars: longest prompt a chat template may render.
         template_timeout_s: longest time it may take.
     """
@@ -39,7 +39,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     draft_tokens: int = 31
     cache_fraction: float = 0.5
     cache_bytes: int | None = None
-    embed_batch_tokens: int = 8192
+    embed_batch_tokens: int = 2048
     embed_queue_limit: int = 256
     template_chars: int = 4 << 20
     template_timeout_s: float = 2.0
