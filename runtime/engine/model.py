@@ -1,9 +1,11 @@
 """Load a verified model: its files checked, its graph opened, its tokenizer and template ready."""
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import tokenizers
 
@@ -11,77 +13,112 @@ from sealift.manifests.recipe import Task
 from sealift.manifests.serving import SERVING_FILE, DecoderShape, ServingConfig, VectorShape
 from sealift.runtime.engine import host
 from sealift.runtime.engine.chat_model import ChatModel
+from sealift.runtime.engine.checked_session import open_checked
 from sealift.runtime.engine.decoder import OnnxDecoder
 from sealift.runtime.engine.encoder import OnnxEncoder
-from sealift.runtime.engine.errors import LoadError, TaskMismatchError
+from sealift.runtime.engine.errors import LoadError
 from sealift.runtime.engine.grammar import GrammarCompiler
 from sealift.runtime.engine.integrity import VerifiedFolder
 from sealift.runtime.engine.kv_cache import KvCache, cache_length
-from sealift.runtime.engine.session import open_session
+from sealift.runtime.engine.prepack_spec import PrepackCacheSpec
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
 from sealift.runtime.engine.template import ChatTemplate, TemplateBounds
 from sealift.runtime.engine.variant import choose_variant
-from sealift.runtime.engine.vector_model import EmbedModel
+from sealift.runtime.engine.vector_model import EmbedModel, ScoreModel
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 __all__ = ["LoadReport", "load_model"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """What was loaded and what it took."""
+    """What was loaded and what it took.
+
+    Args:
+        verify_s: from the start until the last byte was checked; loading went on beside it.
+        load_s: from the start until the model was ready.
+        prepack_problem: why an entry of the cache that was there is not used.
+    """
 
     variant: str
     context_length: int
     verify_s: float
     load_s: float
     verified_bytes: int
+    is_prepacked: bool
+    prepack_problem: str | None
 
 
 def load_model(
-    source: ModelSource, settings: EngineSettings, *, now: Callable[[], datetime]
-) -> tuple[ChatModel | EmbedModel, LoadReport]:
-    """Verify the chosen variant's files, then load them.
+    source: ModelSource,
+    settings: EngineSettings,
+    *,
+    now: Callable[[], datetime],
+    cache: PrepackCacheSpec | None = None,
+) -> tuple[ChatModel | EmbedModel | ScoreModel, LoadReport]:
+    """Verify the chosen variant's files and load them; nothing is parsed before it was checked.
+
+    Args:
+        cache: of prepacked weights, used where it holds this model's.
 
     Raises:
-        ModelIntegrityError: a file is not what was signed; nothing was loaded.
+        ModelIntegrityError: a file is not what was signed; nothing stays loaded.
         LoadError: the model cannot be run here.
     """
-    started = time.monotonic()
     folder = VerifiedFolder.open(source, choose_variant(source))
+    try:
+        return _load(folder, settings, now, cache)
+    finally:
+        folder.close()
+
+
+def _load(
+    folder: VerifiedFolder,
+    settings: EngineSettings,
+    now: Callable[[], datetime],
+    cache: PrepackCacheSpec | None,
+) -> tuple[ChatModel | EmbedModel | ScoreModel, LoadReport]:
+    started = time.monotonic()
+    source = folder.source
     config = ServingConfig.parse(folder.read(SERVING_FILE))
     graph = folder.read(config.graph)
     tokenizer_bytes = folder.read(config.tokenizer)
     template = folder.read(config.chat_template) if config.chat_template else None
-    folder.check_rest()
-    verified = time.monotonic()
     if config.task is not source.task:
         raise LoadError(f"task: expected {source.task.value}, got {config.task.value}")
-    tokenizer = _tokenizer(tokenizer_bytes)
-    model: ChatModel | EmbedModel
+    read_tokenizer = functools.cache(functools.partial(_tokenizer, tokenizer_bytes))
+    opened = open_checked(
+        folder, graph, threads=_threads(settings), cache=cache, meanwhile=read_tokenizer
+    )
+    tokenizer = read_tokenizer()
+    model: ChatModel | EmbedModel | ScoreModel
     if config.decoder is not None and template is not None:
         model = _chat_model(
             config,
             config.decoder,
             tokenizer,
             tokenizer_bytes,
-            graph,
+            opened.session,
             template,
-            folder,
             settings,
             now,
         )
-    elif config.task is Task.EMBED and config.vector is not None:
-        model = _embed_model(config, config.vector, tokenizer, graph, folder, settings)
+    elif config.vector is not None:
+        model = _vector_model(config, config.vector, tokenizer, opened.session)
     else:
-        raise TaskMismatchError(f"{config.task.value} models are not served yet")
+        raise LoadError(f"{config.task.value}: expected a decoder and a template, or vectors")
     folder.check_unchanged()
     report = LoadReport(
         variant=folder.variant,
         context_length=model.context_length,
-        verify_s=verified - started,
-        load_s=time.monotonic() - verified,
-        verified_bytes=folder.verified_bytes,
+        verify_s=opened.checked_at_s - started,
+        load_s=time.monotonic() - started,
+        verified_bytes=folder.verified_bytes + opened.checked_bytes,
+        is_prepacked=opened.is_prepacked,
+        prepack_problem=opened.problem,
     )
     return model, report
 
@@ -91,9 +128,8 @@ def _chat_model(
     shape: DecoderShape,
     tokenizer: tokenizers.Tokenizer,
     tokenizer_json: bytes,
-    graph: bytes,
+    session: "onnxruntime.InferenceSession",
     template: bytes,
-    folder: VerifiedFolder,
     settings: EngineSettings,
     now: Callable[[], datetime],
 ) -> ChatModel:
@@ -104,7 +140,6 @@ def _chat_model(
         budget_bytes=_cache_budget(settings),
     )
     bounds = TemplateBounds(chars=settings.template_chars, time_s=settings.template_timeout_s)
-    session = open_session(graph, folder.path, threads=_threads(settings))
     cache = KvCache(shape, slots=settings.slots, length=context_length)
     return ChatModel(
         config=config,
@@ -119,16 +154,14 @@ def _chat_model(
     )
 
 
-def _embed_model(
+def _vector_model(
     config: ServingConfig,
     shape: VectorShape,
     tokenizer: tokenizers.Tokenizer,
-    graph: bytes,
-    folder: VerifiedFolder,
-    settings: EngineSettings,
-) -> EmbedModel:
-    session = open_session(graph, folder.path, threads=_threads(settings))
-    return EmbedModel(
+    session: "onnxruntime.InferenceSession",
+) -> EmbedModel | ScoreModel:
+    kind = EmbedModel if config.task is Task.EMBED else ScoreModel
+    return kind(
         config=config,
         tokenizer=tokenizer,
         encoder=OnnxEncoder(session, shape),

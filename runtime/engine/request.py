@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from sealift.runtime.engine.errors import WireError
+from sealift.runtime.engine.prepack_spec import PrepackCacheSpec
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
 
@@ -128,6 +129,7 @@ class Load(_Record, frozen=True, kw_only=True):
 
     source: ModelSource
     settings: EngineSettings
+    cache: PrepackCacheSpec | None = None
 
 
 class Generate(_Record, frozen=True, kw_only=True):
@@ -182,7 +184,14 @@ ToWorker = Load | Generate | Embed | Score | Cancel | Ping | Shutdown
 
 
 class Loaded(_Record, frozen=True, kw_only=True):
-    """The model is verified, in memory and ready."""
+    """The model is verified, in memory and ready.
+
+    Args:
+        verify_s: from the start until the last byte was checked; loading went on beside it.
+        load_s: from the start until the model was ready.
+        prepacked: its weights come from the cache.
+        prepack_problem: why the cache's entry was not used, where there was one.
+    """
 
     variant: str
     context_length: int
@@ -190,6 +199,8 @@ class Loaded(_Record, frozen=True, kw_only=True):
     verify_s: float
     load_s: float
     verified_bytes: int
+    prepacked: bool = False
+    prepack_problem: str | None = None
     dimensions: int | None = None
     labels: tuple[str, ...] = ()
     resident_bytes: int = 0
