@@ -9,10 +9,12 @@ from aiohttp import web
 
 from sealift.runtime.api.access import check_browser, check_key
 from sealift.runtime.api.chat import chat_completions
+from sealift.runtime.api.classify import classify
 from sealift.runtime.api.config import ServeConfig
 from sealift.runtime.api.embeddings import embeddings
 from sealift.runtime.api.errors import error_middleware
 from sealift.runtime.api.models import get_health, get_model, list_models
+from sealift.runtime.api.rerank import rerank
 from sealift.runtime.api.state import DIGEST_HEADER, ENTRY, STATE, ApiState
 from sealift.runtime.engine.audit_queue import AuditQueue, AuditSink
 from sealift.runtime.engine.registry import ModelCatalogue, Registry
@@ -25,7 +27,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(config: ServeConfig, models: ModelCatalogue, audit: AuditSink) -> web.Application:
-    """Return the application; workers start with the first request for their model."""
+    """Return the application; a worker starts with the first request, unless it is preloaded."""
     app = web.Application(
         middlewares=[error_middleware, _access_middleware(config)],
         client_max_size=config.limits.body_bytes,
@@ -37,6 +39,8 @@ def make_app(config: ServeConfig, models: ModelCatalogue, audit: AuditSink) -> w
     app.router.add_get("/v1/models/{model_id}", get_model)
     app.router.add_post("/v1/chat/completions", chat_completions)
     app.router.add_post("/v1/embeddings", embeddings)
+    app.router.add_post("/v1/rerank", rerank)
+    app.router.add_post("/v1/classify", classify)
     return app
 
 
@@ -46,11 +50,14 @@ def _engine(
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
         queue = AuditQueue(audit)
         queue.start()
-        registry = Registry(models, config.engine, queue)
+        registry = Registry(models, config.engine, queue, config.fleet)
         app[STATE] = ApiState(config=config, registry=registry, audit=queue)
-        yield
-        await registry.stop()
-        await queue.stop()
+        try:
+            await registry.start()
+            yield
+        finally:
+            await registry.stop()
+            await queue.stop()
 
     return lifetime
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealift.manifests.errors import Category, SealiftError
+from sealift.runtime.engine.fleet_settings import FleetSettings
 from sealift.runtime.engine.settings import EngineSettings
 
 __all__ = ["ApiLimits", "ServeConfig", "ServeConfigError", "is_loopback", "read_api_keys"]
@@ -38,6 +39,8 @@ class ApiLimits:
     tools: int = 128
     grammar_bytes: int = 1 << 18
     inputs: int = 2048
+    documents: int = 1024
+    pair_chars: int = 16 << 20
     request_timeout_s: float = 600.0
     shutdown_timeout_s: float = 10.0
     keepalive_timeout_s: float = 75.0
@@ -56,6 +59,7 @@ class ServeConfig:
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     limits: ApiLimits = field(default_factory=ApiLimits)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
 
     def __post_init__(self) -> None:
         if not self.api_keys and not is_loopback(self.host):
