@@ -77,8 +77,9 @@ async def _deltas(worker: WorkerClient, chat: ChatRequest) -> _Deltas:
             yield group
         if not isinstance(error, GrammarError):
             raise
+        param = error.param or chat.grammar_param
         raise BadRequestError(
-            error.message, param=chat.grammar_param, code=error.code, hint=error.hint or ""
+            error.message, param=param, code=error.code, hint=error.hint or ""
         ) from error
 
 

@@ -16,6 +16,7 @@ from sealift.manifests.errors import Category, SealiftError
 from sealift.runtime.engine.errors import (
     AuditUnavailableError,
     ContextLengthError,
+    EngineError,
     GrammarError,
     LoadError,
     ModelIntegrityError,
@@ -170,7 +171,9 @@ def answer_for(error: SealiftError) -> ErrorAnswer:
     code, param, headers = error.code, rule.param, rule.headers
     if isinstance(error, BadRequestError):
         code, param = error.request_code, error.param
-    elif isinstance(error, BusyError | WorkerRestartingError):
+    elif isinstance(error, EngineError):
+        param = error.param or param
+    if isinstance(error, BusyError | WorkerRestartingError):
         headers = (("Retry-After", str(max(1, math.ceil(error.retry_after_s)))),)
     return ErrorAnswer(
         status=rule.status,

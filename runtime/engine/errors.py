@@ -32,9 +32,17 @@ __all__ = [
 
 
 class EngineError(SealiftError):
-    """The engine could not answer, and no narrower class says why."""
+    """The engine could not answer, and no narrower class says why.
+
+    Args:
+        param: the field of the request that is to blame, where the class does not say it.
+    """
 
     code: ClassVar[str] = "engine_error"
+
+    def __init__(self, message: str, *, hint: str | None = None, param: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
 
 
 class ModelIntegrityError(EngineError):
@@ -138,6 +146,7 @@ class WireError(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     code: str
     message: str
     hint: str | None = None
+    param: str | None = None
 
 
 _FAMILY: tuple[type[EngineError], ...] = (
@@ -156,9 +165,11 @@ _BY_CODE = {kind.code: kind for kind in _FAMILY}
 
 def to_wire(error: SealiftError) -> WireError:
     """Write an error down for the other process."""
-    return WireError(code=error.code, message=error.message, hint=error.hint)
+    param = error.param if isinstance(error, EngineError) else None
+    return WireError(code=error.code, message=error.message, hint=error.hint, param=param)
 
 
 def from_wire(wire: WireError) -> EngineError:
     """Make the error again; a code of another room becomes a plain `EngineError`."""
-    return _BY_CODE.get(wire.code, EngineError)(wire.message, hint=wire.hint)
+    kind = _BY_CODE.get(wire.code, EngineError)
+    return kind(wire.message, hint=wire.hint, param=wire.param)

@@ -150,7 +150,8 @@ def _bias_arrays(
     for token, amount in bias:
         if not 0 <= token < vocab_size:
             raise PromptError(
-                f"logit_bias: expected token ids of 0 to {vocab_size - 1}, got {token}"
+                f"logit_bias: expected token ids of 0 to {vocab_size - 1}, got {token}",
+                param="logit_bias",
             )
         amounts[token] = amounts.get(token, 0.0) + amount
     if not amounts:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,16 @@ class Server:
             return (await self.state.registry.worker(entry)).open_requests
 
         return asyncio.run_coroutine_threadsafe(find(), self._loop).result(30)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+        end_s = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+
+    def wait_events(self, count: int) -> None:
+        """Wait until the log has so many entries: they are written behind the answers."""
+        self.wait_until(lambda: len(self.sink.events) >= count)
 
     def stop(self) -> None:
         for client in self._clients:
