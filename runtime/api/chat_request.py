@@ -50,10 +50,14 @@ class ChatRequest:
     @property
     def grammar_param(self) -> str:
         """The field to name where the worker cannot compile what was asked for."""
-        return "tools" if self.form is None else self.form.param
+        if self.form is None or self.tool_choice.mode in {"required", "named"}:
+            return "tools"
+        return self.form.param
 
     def message(self, request_id: int) -> Generate:
         """Return what to ask the worker."""
+        # An answer that must be calls has no text for a form to hold.
+        is_text = self.tool_choice.mode not in {"required", "named"}
         return Generate(
             id=request_id,
             messages=self.messages,
@@ -61,7 +65,7 @@ class ChatRequest:
             stop=self.stop,
             max_tokens=self.max_tokens,
             n=self.choices,
-            grammar=None if self.form is None else self.form.grammar,
+            grammar=self.form.grammar if self.form is not None and is_text else None,
             tools=self.tools,
             tool_choice=self.tool_choice,
             parallel_tool_calls=self.parallel_tool_calls,
@@ -138,9 +142,11 @@ def parse_chat(data: bytes, limits: ApiLimits, *, fallback_seed: int) -> ChatReq
     )
     request = fields.take(_RequestFields)
     sampling = fields.take(SamplingFields)
-    form = fields.take(FormFields)
+    forms = fields.take(FormFields)
     tools = fields.take(ToolFields)
     fields.end()
+    form, choice = answer_form(forms, limits), tool_choice(tools)
+    _check_together(form, choice)
     return ChatRequest(
         model=request.model,
         messages=_messages(request, limits),
@@ -148,13 +154,23 @@ def parse_chat(data: bytes, limits: ApiLimits, *, fallback_seed: int) -> ChatReq
         stop=_stop(request, limits),
         max_tokens=_max_tokens(request),
         choices=_choices(request, limits),
-        form=answer_form(form, limits),
+        form=form,
         tools=tool_specs(tools, limits),
-        tool_choice=tool_choice(tools),
+        tool_choice=choice,
         parallel_tool_calls=tools.parallel_tool_calls is not False,
         is_stream=bool(request.stream),
         includes_usage=_includes_usage(request),
     )
+
+
+def _check_together(form: AnswerForm | None, choice: ToolChoice) -> None:
+    if form is not None and choice.mode == "auto":
+        raise BadRequestError(
+            f"{form.param}: is not supported where the model may choose between text and calls",
+            param=form.param,
+            code="unsupported_parameter",
+            hint="set tool_choice to none or required, or leave tools out",
+        )
 
 
 def _messages(request: _RequestFields, limits: ApiLimits) -> tuple[ChatMessage, ...]:

@@ -104,6 +104,26 @@ def test_the_choice(fields: dict[str, object], expected: ToolChoice) -> None:
     assert parse(**fields).tool_choice == expected
 
 
+FORM = {"response_format": {"type": "json_object"}}
+
+
+def test_a_form_where_the_model_may_choose_is_refused() -> None:
+    with pytest.raises(BadRequestError, match="tool_choice") as caught:
+        parse(**tool(), **FORM)
+    assert caught.value.param == "response_format"
+    assert caught.value.request_code == "unsupported_parameter"
+
+
+@pytest.mark.parametrize(
+    ("choice", "has_form", "param"),
+    [("none", True, "response_format"), ("required", False, "tools"), (NAMED, False, "tools")],
+)
+def test_a_form_is_for_text(choice: object, has_form: bool, param: str) -> None:
+    request = parse(**tool(), **FORM, tool_choice=choice)
+    assert (request.message(1).grammar is not None) is has_form
+    assert request.grammar_param == param
+
+
 class _Weather(pydantic.BaseModel):
     """Tell the weather."""
 
