@@ -1,7 +1,5 @@
 """`POST /v1/embeddings`: the shell around `embedding_request`, the engine and `responses`."""
 
-from contextlib import aclosing
-
 from aiohttp import web
 
 from sealift.manifests.recipe import Task
@@ -9,8 +7,8 @@ from sealift.runtime.api import responses
 from sealift.runtime.api.embedding_request import EmbeddingRequest, parse_embedding
 from sealift.runtime.api.errors import BadRequestError
 from sealift.runtime.api.state import STATE, Answering, off_loop, read_json_bytes
+from sealift.runtime.api.whole_reply import whole_reply
 from sealift.runtime.engine.client import WorkerClient
-from sealift.runtime.engine.errors import ContextLengthError, EngineError, PromptError
 from sealift.runtime.engine.request import Embed, Vectors
 
 __all__ = ["embeddings"]
@@ -24,9 +22,8 @@ async def embeddings(request: web.Request) -> web.StreamResponse:
     async with Answering.begin(request, wanted.model, Task.EMBED) as answering:
         worker = await answering.worker()
         _check_dimensions(wanted, worker)
-        message = Embed(id=worker.new_id(), inputs=wanted.inputs)
-        vectors = await _vectors(answering, worker, message)
-        answering.prompt_tokens = vectors.prompt_tokens
+        message = Embed(id=worker.new_id(), inputs=wanted.inputs, dimensions=wanted.dimensions)
+        vectors = await whole_reply(answering, worker, message, Vectors, param="input")
         size_bytes = sum(map(len, vectors.rows))
         body = await off_loop(
             size_bytes, responses.embeddings, wanted.model, vectors, is_base64=wanted.is_base64
@@ -34,22 +31,10 @@ async def embeddings(request: web.Request) -> web.StreamResponse:
         return web.Response(body=body, content_type="application/json")
 
 
-async def _vectors(answering: Answering, worker: WorkerClient, message: Embed) -> Vectors:
-    try:
-        async with aclosing(answering.ask(worker, message)) as replies:
-            reply = await anext(replies, None)
-    except (ContextLengthError, PromptError) as error:
-        raise BadRequestError(error.message, param="input", code=error.code) from error
-    if not isinstance(reply, Vectors):
-        raise EngineError(f"the worker answered with {type(reply).__name__}")
-    return reply
-
-
 def _check_dimensions(wanted: EmbeddingRequest, worker: WorkerClient) -> None:
     has = None if worker.loaded is None else worker.loaded.dimensions
-    if wanted.dimensions is not None and wanted.dimensions != has:
+    if wanted.dimensions is not None and has is not None and wanted.dimensions > has:
         raise BadRequestError(
-            f"dimensions: this model gives {has}, shorter vectors are not supported yet",
+            f"dimensions: expected 1 to {has}, which this model gives, got {wanted.dimensions}",
             param="dimensions",
-            code="unsupported_parameter",
         )

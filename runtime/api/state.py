@@ -19,7 +19,7 @@ from sealift.runtime.engine.client import WorkerClient
 from sealift.runtime.engine.errors import QueueFullError, TaskMismatchError
 from sealift.runtime.engine.lease import Lease
 from sealift.runtime.engine.registry import CatalogueEntry, Registry
-from sealift.runtime.engine.request import Embed, Generate, Reply
+from sealift.runtime.engine.request import Embed, Generate, Reply, Score
 
 __all__ = [
     "DIGEST_HEADER",
@@ -151,7 +151,7 @@ class Answering:
         return self.lease.worker
 
     async def ask(
-        self, worker: WorkerClient, message: Generate | Embed
+        self, worker: WorkerClient, message: Generate | Embed | Score
     ) -> AsyncGenerator[Reply, None]:
         """Yield the worker's replies until the last one or the deadline."""
         async with aclosing(worker.ask(message)) as replies:

@@ -42,7 +42,9 @@ class EmbedModel:
         """
         has = 0 if self.config.vector is None else self.config.vector.dimensions
         if message.dimensions is not None and not 1 <= message.dimensions <= has:
-            raise PromptError(f"dimensions: expected 1 to {has}, got {message.dimensions}")
+            raise PromptError(
+                f"dimensions: expected 1 to {has}, got {message.dimensions}", param="dimensions"
+            )
         vocabulary = self.tokenizer.get_vocab_size(with_added_tokens=True)
         rows = []
         for index, item in enumerate(message.inputs):

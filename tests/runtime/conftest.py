@@ -75,6 +75,19 @@ def embed_folder(chat_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def rerank_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT with one score a pair, in `<folder>/cpu-fp32`; its checkpoint is beside the folder."""
+    return _make_score_model("ms-marco", tmp_path_factory.mktemp("rerank"), labels=())
+
+
+@pytest.fixture(scope="session")
+def classify_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DistilBERT with three labels, likewise."""
+    root = tmp_path_factory.mktemp("classify")
+    return _make_score_model("distilbert", root, labels=("bad", "fair", "good"))
+
+
+@pytest.fixture(scope="session")
 def source_of() -> Callable[[str, Path], ModelSource]:
     """Describe a folder as a verified signed statement would."""
 
@@ -100,6 +113,35 @@ def source_of() -> Callable[[str, Path], ModelSource]:
         )
 
     return describe
+
+
+def _make_score_model(family: str, root: Path, *, labels: tuple[str, ...]) -> Path:
+    from sealift.bundler.export.encoder import export_encoder, load_encoder
+    from sealift.bundler.tokenizer_files import write_tokenizer
+    from tests.bundler.miniatures import ENCODERS, save_encoder
+
+    checkpoint = save_encoder(family, root / "checkpoint", layers=1, labels=len(labels))
+    variant = root / "model" / "cpu-fp32"
+    variant.mkdir(parents=True)
+    task = Task(ENCODERS[family][1])
+    encoder = load_encoder(checkpoint, task)
+    export_encoder(encoder, variant / "model.onnx")
+    tokenizer = write_tokenizer(checkpoint, variant, task)
+    config = ServingConfig(
+        task=task,
+        precision=Precision.FP32,
+        graph="model.onnx",
+        max_length=128,
+        vector=VectorShape(
+            dimensions=encoder.dimensions,
+            pad_token_id=tokenizer.pad_token_id,
+            inputs=encoder.inputs,
+            output=encoder.output,
+        ),
+        labels=labels,
+    )
+    (variant / SERVING_FILE).write_bytes(config.encode())
+    return variant.parent
 
 
 def _make_checkpoint(folder: Path) -> None:
