@@ -108,7 +108,7 @@ FORM = {"response_format": {"type": "json_object"}}
 
 
 def test_a_form_where_the_model_may_choose_is_refused() -> None:
-    with pytest.raises(BadRequestError, match="tool_choice") as caught:
+    with pytest.raises(BadRequestError, match="text and calls") as caught:
         parse(**tool(), **FORM)
     assert caught.value.param == "response_format"
     assert caught.value.request_code == "unsupported_parameter"
