@@ -5,7 +5,7 @@ from enum import Enum
 
 from sealift.bundler.errors import ExportError
 from sealift.bundler.facts import ModelFacts
-from sealift.manifests.recipe import Exporter, Precision, Recipe, Task, VariantSpec
+from sealift.manifests.recipe import Exporter, Precision, Recipe, Task, ToolFormat, VariantSpec
 
 __all__ = ["Route", "VariantPlan", "plan_variants"]
 
@@ -26,6 +26,7 @@ class VariantPlan:
     spec: VariantSpec
     task: Task
     route: Route
+    tool_format: ToolFormat | None = None
 
     @property
     def label(self) -> str:
@@ -54,7 +55,10 @@ def plan_variants(recipe: Recipe, facts: ModelFacts) -> tuple[VariantPlan, ...]:
     for spec in recipe.variants:
         if spec.precision in _BLOCKED:
             _check_block(spec, facts)
-    return tuple(VariantPlan(spec=s, task=recipe.task, route=route) for s in recipe.variants)
+    return tuple(
+        VariantPlan(spec=spec, task=recipe.task, route=route, tool_format=recipe.tool_format)
+        for spec in recipe.variants
+    )
 
 
 def _route(recipe: Recipe, facts: ModelFacts) -> Route:

@@ -165,6 +165,7 @@ def _chat_config(
         special_tokens=tokenizer.special_tokens,
         chat_template=CHAT_TEMPLATE_FILE,
         decoder=shape,
+        tool_format=plan.tool_format,
     )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "Recipe",
     "Source",
     "Task",
+    "ToolFormat",
     "VariantSpec",
     "recipe_schema",
 ]
@@ -65,6 +66,15 @@ class Exporter(Enum):
     AUTO = "auto"
     GENAI = "genai"
     TORCH = "torch"
+
+
+class ToolFormat(Enum):
+    """How a chat model writes the calls of tools; its chat template tells, where this does not."""
+
+    HERMES = "hermes"
+    LLAMA3 = "llama3"
+    MISTRAL = "mistral"
+    PHI = "phi"
 
 
 class Source(Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -115,6 +125,7 @@ class Recipe(Record, frozen=True, kw_only=True, omit_defaults=True):
     description: Annotated[str, msgspec.Meta(max_length=500)] = ""
     exporter: Exporter = Exporter.AUTO
     adapter: _FilePath | None = None
+    tool_format: ToolFormat | None = None
     evaluate: EvaluateSpec = EvaluateSpec()
     sequence: Annotated[int, msgspec.Meta(ge=1, le=2**53)] = 1
     audience: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=100)], ...] = ()
@@ -193,6 +204,8 @@ def _check_source(source: Source) -> None:
 def _check_limits(recipe: Recipe) -> None:
     limits = recipe.evaluate
     chat = recipe.task is Task.CHAT
+    if recipe.tool_format is not None and not chat:
+        raise RecipeError(f"recipe: tool_format: task {recipe.task.value} calls no tools")
     for field, value, wanted in (
         ("min_exact", limits.min_exact, chat or recipe.task is Task.CLASSIFY),
         ("max_kl", limits.max_kl, chat),

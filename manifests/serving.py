@@ -7,7 +7,7 @@ import msgspec
 from sealift.manifests import strict_json
 from sealift.manifests.errors import ManifestError
 from sealift.manifests.names import check_path
-from sealift.manifests.recipe import Precision, Task
+from sealift.manifests.recipe import Precision, Task, ToolFormat
 from sealift.manifests.record import Record
 
 __all__ = ["SERVING_FILE", "DecoderShape", "ServingConfig", "VectorShape"]
@@ -39,7 +39,11 @@ class VectorShape(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ServingConfig(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """One variant as the engine loads it; file names are relative to the variant's folder."""
+    """One variant as the engine loads it; file names are relative to the variant's folder.
+
+    Args:
+        tool_format: of a chat model whose template does not tell it.
+    """
 
     task: Task
     precision: Precision
@@ -52,6 +56,7 @@ class ServingConfig(Record, frozen=True, kw_only=True, omit_defaults=True):
     decoder: DecoderShape | None = None
     vector: VectorShape | None = None
     labels: tuple[str, ...] = ()
+    tool_format: ToolFormat | None = None
 
     @classmethod
     def parse(cls, data: bytes) -> "ServingConfig":
@@ -66,6 +71,8 @@ class ServingConfig(Record, frozen=True, kw_only=True, omit_defaults=True):
                 raise ManifestError(f"{SERVING_FILE}: {name!r}: expected a name beside it")
         if config.task is Task.CHAT and (config.decoder is None or config.chat_template is None):
             raise ManifestError(f"{SERVING_FILE}: a chat model needs decoder and chat_template")
+        if config.task is not Task.CHAT and config.tool_format is not None:
+            raise ManifestError(f"{SERVING_FILE}: task {config.task.value} calls no tools")
         if config.task is not Task.CHAT and config.vector is None:
             raise ManifestError(f"{SERVING_FILE}: a {config.task.value} model needs vector")
         return config

@@ -14,6 +14,7 @@ from collections import OrderedDict
 import llguidance
 
 from sealift.manifests.strict_json import JsonValue
+from sealift.runtime.engine.added_tokens import AddedTokens
 from sealift.runtime.engine.grammar_bounds import (
     GrammarBounds,
     check_choices,
@@ -92,9 +93,10 @@ class GrammarCompiler:
         """Return what a token stands for: a special one its name, one beyond the tokenizer none."""
         return self._tokens.bytes_of(token)
 
-    def special_token(self, name: str) -> int | None:
-        """Return the token that is exactly this marker and is never part of text."""
-        return self._tokens.added(name)
+    @property
+    def added_tokens(self) -> AddedTokens:
+        """The tokenizer's added tokens, without those that end an answer."""
+        return self._tokens.added
 
     def _constraint(self, matcher: llguidance.LLMatcher) -> MatcherConstraint:
         return MatcherConstraint(

@@ -10,6 +10,7 @@ from typing import Any
 
 import llguidance
 
+from sealift.runtime.engine.added_tokens import AddedTokens
 from sealift.runtime.engine.errors import GrammarError
 
 __all__ = ["GrammarTokens"]
@@ -31,7 +32,7 @@ class GrammarTokens:
         self._lock = threading.Lock()
         self._index: llguidance.LLTokenizer | None = None
         self._known: frozenset[int] = frozenset()
-        self._added: dict[str, int] = {}
+        self._added = AddedTokens(ids={})
 
     @property
     def size(self) -> int:
@@ -50,10 +51,11 @@ class GrammarTokens:
                 self._source = None  # several megabytes
             return self._index
 
-    def added(self, name: str) -> int | None:
-        """Return the added token that is exactly this marker; it is never part of a text."""
+    @property
+    def added(self) -> AddedTokens:
+        """The added tokens, without those that end an answer."""
         self.index()
-        return self._added.get(name)
+        return self._added
 
     def bytes_of(self, token: int) -> bytes:
         """Return what a token stands for: a special one its name, an unknown one nothing."""
@@ -64,8 +66,8 @@ class GrammarTokens:
         document: dict[str, Any] = json.loads(self._source or b"{}")
         # As the engine's own tokenizer: nothing is cut off or filled up.
         document["truncation"] = document["padding"] = None
-        added = {item["content"]: item["id"] for item in document.get("added_tokens", ())}
-        known = frozenset(added.values()) | frozenset(_vocabulary(document))
+        added = AddedTokens.of(document)
+        known = frozenset(added.ids.values()) | frozenset(_vocabulary(document))
         size = max(known, default=-1) + 1
         try:
             index = llguidance.LLTokenizer(
@@ -78,7 +80,11 @@ class GrammarTokens:
                 f"structured output: this model's tokenizer is not supported: {error}",
                 hint="ask without response_format, tools that are required, or a grammar",
             ) from error
-        self._known, self._added = known, added
+        self._known = known
+        self._added = AddedTokens(
+            ids={name: id_ for name, id_ in added.ids.items() if id_ not in self._eos_token_ids},
+            visible=added.visible.difference(self._eos_token_ids),
+        )
         return index
 
 

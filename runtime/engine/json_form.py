@@ -23,23 +23,25 @@ _OPTIONS: dict[str, JsonValue] = {
     "key_separator": ":",
     "whitespace_flexible": True,
     "whitespace_pattern": f"( |\\n {{0,{INDENT}}})",
-    # What cannot be enforced is refused: an answer that is called strict must be.
-    "lenient": False,
     "coerce_one_of": False,
     # `\ud800` spells half a character, which no UTF-8 text can hold.
     "json_allow_general_unicode_escapes": False,
 }
 
 
-def with_json_options(schema: JsonValue) -> dict[str, JsonValue]:
+def with_json_options(schema: JsonValue, *, is_lenient: bool = False) -> dict[str, JsonValue]:
     """Return the schema with our way of writing.
 
     Its own "x-guidance", which could switch strictness off, is replaced.
+
+    Args:
+        is_lenient: pass over what cannot be enforced.
     """
+    options = {"x-guidance": {**_OPTIONS, "lenient": is_lenient}}
     match schema:
         case dict():
-            return {**schema, "x-guidance": dict(_OPTIONS)}
+            return {**schema, **options}
         case True:
-            return {"x-guidance": dict(_OPTIONS)}
+            return {**options}
         case _:
-            return {"enum": [], "x-guidance": dict(_OPTIONS)}
+            return {"enum": [], **options}

@@ -14,7 +14,7 @@ from sealift.bundler.errors import BundlerError, EvaluationError, ExportError, S
 from sealift.bundler.record import ExportRecord
 from sealift.manifests.names import check_paths
 from sealift.manifests.progress import QuietProgress
-from sealift.manifests.recipe import Recipe
+from sealift.manifests.recipe import Recipe, ToolFormat
 from sealift.manifests.serving import ServingConfig
 from tests.bundler.conftest import write_recipe_text
 from tests.bundler.miniatures import save_decoder, save_encoder, save_tokenizer
@@ -48,7 +48,8 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ExportRecord]:
     folder = tmp_path_factory.mktemp("chat")
     save_decoder("llama-3.2", folder / "model")
     (folder / "model" / "LICENSE").write_text("take it")
-    record = export(folder, folder / "export", "chat", ["int4", "int8", "fp16", "fp32"])
+    precisions = ["int4", "int8", "fp16", "fp32"]
+    record = export(folder, folder / "export", "chat", precisions, tool_format="llama3")
     return folder / "export", record
 
 
@@ -69,6 +70,7 @@ def test_chat_export_is_complete(chat: tuple[Path, ExportRecord]) -> None:
         config = ServingConfig.parse((out / "files" / label / "serving.json").read_bytes())
         assert config.graph == "model.serving.onnx"
         assert config.eos_token_ids == (2,)
+        assert config.tool_format is ToolFormat.LLAMA3
     assert (out / "files" / "LICENSE").read_text() == "take it"
     assert record.source.origin == "path:model"
     assert {file.path for file in record.source.files} >= {"config.json", "model.safetensors"}

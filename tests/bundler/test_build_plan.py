@@ -14,8 +14,9 @@ from sealift.bundler.libraries import require_libraries
 from sealift.bundler.plan import Route, plan_variants
 from sealift.bundler.steps import StepLog
 from sealift.bundler.tokenizer_files import write_tokenizer
+from sealift.manifests.errors import RecipeError
 from sealift.manifests.progress import QuietProgress
-from sealift.manifests.recipe import Recipe, Task
+from sealift.manifests.recipe import Recipe, Task, ToolFormat
 from tests.bundler.conftest import write_recipe_text
 from tests.bundler.miniatures import CHAT_TEMPLATE, save_tokenizer
 
@@ -46,6 +47,24 @@ def recipe(
             **more,
         )
     )
+
+
+def test_a_declared_tool_format_reaches_every_variant() -> None:
+    plans = plan_variants(recipe(tool_format="hermes"), read_facts(CONFIG))
+    assert [plan.tool_format for plan in plans] == [ToolFormat.HERMES]
+    assert plan_variants(recipe(), read_facts(CONFIG))[0].tool_format is None
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "message"),
+    [
+        ("embed", "hermes", "tool_format: task embed calls no tools"),
+        ("chat", "xml", "tool_format"),
+    ],
+)
+def test_a_tool_format_that_cannot_be_is_refused(task: str, value: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        recipe(task=task, tool_format=value)
 
 
 def test_facts_of_a_decoder() -> None:

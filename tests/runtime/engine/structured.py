@@ -29,7 +29,11 @@ _TEXT = (
 
 @cache
 def tokenizer_json(markers: tuple[str, ...] = SPECIAL_MARKERS) -> bytes:
-    """A byte-level BPE of a thousand tokens; `markers` are special ones after them."""
+    """A byte-level BPE of a thousand tokens; `markers` come after them.
+
+    Markers like `<tool_call>` are added tokens that stay in the text, as Qwen has them; the others
+    are special.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -40,7 +44,11 @@ def tokenizer_json(markers: tuple[str, ...] = SPECIAL_MARKERS) -> bytes:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_TEXT * 20, trainer)
-    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in markers])
+    for name in markers:
+        if name.startswith("<") and "|" not in name:
+            tokenizer.add_tokens([AddedToken(name, special=False, normalized=False)])
+        else:
+            tokenizer.add_special_tokens([AddedToken(name, special=True)])
     text: str = tokenizer.to_str()
     return text.encode()
 

@@ -407,5 +407,6 @@ def test_a_tokenizer_that_cannot_be_indexed_is_an_error_of_the_request() -> None
 def test_bytes_of_tokens(compiler: GrammarCompiler) -> None:
     assert b"".join(map(compiler.token_bytes, encode("Zürich 😀"))) == "Zürich 😀".encode()
     assert compiler.token_bytes(END) == b"<|im_end|>"
-    assert compiler.special_token("[TOOL_CALLS]") is not None
-    assert compiler.special_token("weather") is None
+    assert compiler.token_bytes(compiler.added_tokens.ids["[ARGS]"]) == b"[ARGS]"
+    assert "<|im_end|>" not in compiler.added_tokens.ids
+    assert "weather" not in compiler.added_tokens.ids
