@@ -17,6 +17,7 @@ from sealift.runtime.api.models import get_health, get_model, list_models
 from sealift.runtime.api.rerank import rerank
 from sealift.runtime.api.state import DIGEST_HEADER, ENTRY, STATE, ApiState
 from sealift.runtime.engine.audit_queue import AuditQueue, AuditSink
+from sealift.runtime.engine.prepack_cache import PrepackCache
 from sealift.runtime.engine.registry import ModelCatalogue, Registry
 
 __all__ = ["make_app"]
@@ -50,13 +51,18 @@ def _engine(
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
         queue = AuditQueue(audit)
         queue.start()
-        registry = Registry(models, config.engine, queue, config.fleet)
+        prepack = None if config.prepack is None else PrepackCache(config.prepack)
+        registry = Registry(models, config.engine, queue, config.fleet, prepack)
         app[STATE] = ApiState(config=config, registry=registry, audit=queue)
         try:
+            if prepack is not None:
+                await prepack.start()
             await registry.start()
             yield
         finally:
             await registry.stop()
+            if prepack is not None:
+                await prepack.stop()
             await queue.stop()
 
     return lifetime

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sealift.manifests.errors import Category, SealiftError
 from sealift.runtime.engine.fleet_settings import FleetSettings
+from sealift.runtime.engine.prepack_spec import PrepackSettings
 from sealift.runtime.engine.settings import EngineSettings
 
 __all__ = ["ApiLimits", "ServeConfig", "ServeConfigError", "is_loopback", "read_api_keys"]
@@ -60,6 +61,7 @@ class ServeConfig:
     limits: ApiLimits = field(default_factory=ApiLimits)
     engine: EngineSettings = field(default_factory=EngineSettings)
     fleet: FleetSettings = field(default_factory=FleetSettings)
+    prepack: PrepackSettings | None = None
 
     def __post_init__(self) -> None:
         if not self.api_keys and not is_loopback(self.host):

@@ -69,9 +69,15 @@ class WorkerChannel:
     def receive(self) -> Iterator[ToWorker]:
         """Yield messages until the other end is gone."""
         splitter = FrameSplitter()
-        while data := self._socket.recv(_READ_BYTES):
+        while data := self._read():
             for payload in splitter.feed(data):
                 yield self._decoder.decode(payload)
+
+    def _read(self) -> bytes:
+        try:
+            return self._socket.recv(_READ_BYTES)
+        except ConnectionResetError:
+            return b""  # it ended without reading what we had sent
 
     def send(self, *messages: ToRuntime) -> None:
         """Send messages in one write."""

@@ -17,6 +17,7 @@ from sealift.runtime.engine.errors import (
     WorkerCrashedError,
     from_wire,
 )
+from sealift.runtime.engine.prepack_spec import PrepackCacheSpec
 from sealift.runtime.engine.request import (
     Cancel,
     Delta,
@@ -86,9 +87,17 @@ class WorkerClient:
 
     @classmethod
     async def start(
-        cls, source: ModelSource, settings: EngineSettings, watch: WatchLimits | None = None
+        cls,
+        source: ModelSource,
+        settings: EngineSettings,
+        *,
+        watch: WatchLimits | None = None,
+        cache: PrepackCacheSpec | None = None,
     ) -> "WorkerClient":
         """Start a process and have it verify and load the model.
+
+        Args:
+            cache: of prepacked weights.
 
         Raises:
             ModelIntegrityError: a file is not the signed one.
@@ -99,7 +108,7 @@ class WorkerClient:
         label = f"{source.name}:{source.version}"
         worker = cls(label, process, reader, writer, watch or WatchLimits())
         try:
-            worker._send(Load(source=source, settings=settings))
+            worker._send(Load(source=source, settings=settings, cache=cache))
             await worker._finish_load()
         except BaseException:
             await worker.stop()

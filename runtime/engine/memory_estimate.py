@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 # Measured: python, numpy, onnxruntime, the tokenizer's library.
-BASE_BYTES: Final = 96 << 20
+BASE_BYTES: Final = 40 << 20
 # A vocabulary as Python and the tokenizer's library hold it, and the grammar compiler's tables.
 VOCABULARY_ENTRY_BYTES: Final = 700
 # Buffers that a step's arena grows to, in hidden states of one token (measured with 512 tokens on

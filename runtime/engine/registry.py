@@ -20,6 +20,7 @@ from sealift.runtime.engine.fleet_settings import FleetSettings, FleetSettingsEr
 from sealift.runtime.engine.lease import Lease
 from sealift.runtime.engine.model_log import ModelLog
 from sealift.runtime.engine.model_status import ModelStatus
+from sealift.runtime.engine.prepack_cache import PrepackCache
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
 from sealift.runtime.engine.supervisor import Supervisor
@@ -78,10 +79,12 @@ class Registry:
         settings: EngineSettings,
         audit: AuditQueue,
         fleet: FleetSettings | None = None,
+        prepack: PrepackCache | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._settings = settings
         self._audit = audit
+        self._prepack = prepack
         self._fleet_settings = fleet or FleetSettings()
         budget = self._fleet_settings.memory_bytes
         if budget is None:
@@ -197,6 +200,7 @@ class Registry:
                 settings=self._settings,
                 fleet=self._fleet_settings,
                 memory_bytes=self._fleet.memory_bytes,
+                prepack=self._prepack,
                 log=ModelLog(self._audit, label=entry.label, digest=entry.digest),
                 on_change=self._fleet.review,
             )

@@ -30,6 +30,7 @@ from sealift.runtime.engine.memory_estimate import MemoryEstimate, cache_budget,
 from sealift.runtime.engine.model_log import ModelLog
 from sealift.runtime.engine.model_size import read_estimate
 from sealift.runtime.engine.model_status import ModelState, ModelStatus
+from sealift.runtime.engine.prepack_cache import PrepackCache
 from sealift.runtime.engine.recovery import Recovery
 from sealift.runtime.engine.residency import Resident, Stay, Waiting
 from sealift.runtime.engine.settings import EngineSettings
@@ -60,6 +61,7 @@ class Supervisor:
         label: `name:version`, for messages and the audit log.
         resolve: checks the signature against the keys trusted now and returns the source; blocking.
         memory_bytes: the budget of all models.
+        prepack: the cache of prepacked weights; None: there is none.
         on_change: called when the fleet should decide anew.
 
     Attributes:
@@ -76,6 +78,7 @@ class Supervisor:
         fleet: FleetSettings,
         memory_bytes: int,
         log: ModelLog,
+        prepack: PrepackCache | None,
         on_change: Callable[[], None],
     ) -> None:
         self.id = id
@@ -86,6 +89,7 @@ class Supervisor:
         self._fleet = fleet
         self._memory_bytes = memory_bytes
         self._log = log
+        self._prepack = prepack
         self._on_change = on_change
         self._phase = _Phase.OUT
         self._is_retired = False
@@ -288,13 +292,19 @@ class Supervisor:
 
     async def _start_worker(self) -> WorkerClient:
         source = await asyncio.to_thread(self._resolve)
+        settings, prepack = self._worker_settings(), self._prepack
+        cache = None if prepack is None else prepack.spec(source.digest)
         try:
-            worker = await WorkerClient.start(source, self._worker_settings(), self._fleet.watch)
+            worker = await WorkerClient.start(
+                source, settings, watch=self._fleet.watch, cache=cache
+            )
         except OSError as error:
             raise LoadError(f"{self.label}: no process can be started: {error}") from error
         try:
             if worker.loaded is not None:
                 await self._log.loaded(worker.loaded)
+                if prepack is not None:
+                    await prepack.loaded(source, settings, worker.loaded)
         except BaseException:
             await worker.stop()
             raise

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from sealift.manifests.telemetry import disable_telemetry
 from sealift.runtime.engine.channel import WorkerChannel
+from sealift.runtime.engine.prepack_spec import entry_name
 from sealift.runtime.engine.request import Load
 from sealift.runtime.engine.worker_files import worker_rules
 from sealift.runtime.isolation import isolate
@@ -66,8 +67,18 @@ def _die_first_and_leave_nothing() -> None:
 
 
 def _restrict_files(load: Load) -> str:
-    version = restrict(worker_rules(load.source.directory, cache_folder=None))
-    return "landlock" if version else "no-landlock"
+    return "landlock" if restrict(worker_rules(*_folders(load))) else "no-landlock"
+
+
+def _folders(load: Load) -> list[str]:
+    folders = [load.source.directory]
+    if load.cache is not None:
+        # Of the cache only this model's own entries, be they there or not.
+        folders += [
+            f"{load.cache.folder}/{entry_name(load.source.digest, variant)}"
+            for variant in load.source.variant_folders
+        ]
+    return folders
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Which files a worker's process may see: its model, and what Python and its libraries need.
 
->>> rules = worker_rules(source.directory, cache_folder=None)       # doctest: +SKIP
+>>> rules = worker_rules(source.directory)       # doctest: +SKIP
 
 Not among them: other models, keys, the log, the home folders of users, temporary files, other
-processes. Only the cache folder, where one is given, can be written to.
+processes. Nothing can be written to but what is named so.
 """
 
 import importlib.util
@@ -24,22 +24,23 @@ _SYSTEM = (
     "/etc/localtime", "/usr/share/zoneinfo", "/usr/share/locale",
     # How many cores, of what kind; what this process takes of memory.
     "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu",
-    "/sys/devices/system/node",
+    "/sys/devices/system/node", "/sys/bus/pci/devices", "/sys/class/drm",
     "/dev/urandom", "/dev/zero",
 )  # fmt: skip
 
 
-def worker_rules(model_directory: str, *, cache_folder: str | None) -> tuple[Rule, ...]:
+def worker_rules(*folders: str, writable: str | None = None) -> tuple[Rule, ...]:
     """Return the rules.
 
     Args:
-        cache_folder: of prepared weights; the one place to write to.
+        folders: of the model: to be read, with all that is in them.
+        writable: the one place to write to.
     """
-    readable = [model_directory, *_SYSTEM, *_python_folders(), *_library_folders()]
+    readable = [*folders, *_SYSTEM, *_python_folders(), *_library_folders()]
     rules = [Rule(path, Access.READ) for path in dict.fromkeys(readable)]
     rules.append(Rule(os.devnull, Access.READ_WRITE))
-    if cache_folder is not None:
-        rules.append(Rule(cache_folder, Access.READ_WRITE))
+    if writable is not None:
+        rules.append(Rule(writable, Access.READ_WRITE))
     return tuple(rules)
 
 
