@@ -119,11 +119,19 @@ class ModelLoop:
     inbox: Inbox
     send: Send
     steps: int = 0
+    _is_stepping: bool = False
+
+    @property
+    def is_busy(self) -> bool:
+        """True while the model runs, or has what to run for; asked by another thread."""
+        return self._is_stepping or self.turn.has_work
 
     def run(self) -> None:
         """Serve until the inbox says stop."""
         while self._drain():
+            self._is_stepping = True
             replies = self.turn.step()
+            self._is_stepping = False
             self.steps += 1
             if replies:
                 self.send(*replies)

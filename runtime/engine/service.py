@@ -136,7 +136,7 @@ def _receive(messages: Iterator[ToWorker], model: Model, loop: ModelLoop) -> Non
 
 
 def _pong(loop: ModelLoop) -> Pong:
-    return Pong(steps=loop.steps, is_busy=loop.turn.has_work, resident_bytes=host.resident_bytes())
+    return Pong(steps=loop.steps, is_busy=loop.is_busy, resident_bytes=host.resident_bytes())
 
 
 def _end_process(defect: threading.ExceptHookArgs) -> None:
