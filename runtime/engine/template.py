@@ -6,12 +6,16 @@
 '[user]hi'
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
+from sealift.runtime.engine.conversation import (
+    TemplateForm,
+    template_messages,
+    template_tools,
+)
 from sealift.runtime.engine.errors import LoadError, PromptError
-from sealift.runtime.engine.request import ChatMessage
+from sealift.runtime.engine.request import ChatMessage, ToolSpec
 from sealift.runtime.template.chat_template import Template, TemplateBounds
 from sealift.runtime.template.errors import RenderError, TemplateError
 
@@ -38,34 +42,30 @@ class ChatTemplate:
         bounds: TemplateBounds,
         now: Callable[[], datetime],
     ) -> None:
+        self._source = source
+        self._form = TemplateForm.of(source)
         try:
             self._template = Template(source, special_tokens=special_tokens, bounds=bounds, now=now)
         except TemplateError as error:
             raise LoadError(error.message) from error
 
-    def render(self, messages: tuple[ChatMessage, ...]) -> str:
+    @property
+    def source(self) -> str:
+        """The template's text."""
+        return self._source
+
+    def render(self, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec] = ()) -> str:
         """Return the prompt, with the opening of the answer at its end.
 
+        Args:
+            tools: that the answer may call.
+
         Raises:
-            PromptError: the template refuses the conversation, fails on it, or exceeds a bound.
+            PromptError: the template refuses the conversation, fails on it, exceeds a bound, or
+                has no place for tools or their calls.
         """
+        turns = template_messages(self._form, messages, tools)
         try:
-            return self._template.render([_message(message) for message in messages])
+            return self._template.render(turns, template_tools(self._form, tools))
         except RenderError as error:
             raise PromptError(error.message) from error
-
-
-def _message(message: ChatMessage) -> dict[str, Any]:
-    fields: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_call_id is not None:
-        fields["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        fields["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
-    return fields

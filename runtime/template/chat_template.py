@@ -93,8 +93,13 @@ class Template:
         except (jinja2.TemplateError, RecursionError) as error:
             raise TemplateError(f"chat template: {error}") from error
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None
+    ) -> str:
         """Return the prompt, with the opening of the answer at its end.
+
+        Args:
+            tools: as transformers gives them: `{"type": "function", "function": {...}}`.
 
         Raises:
             TemplateRefusalError: the template does not take this conversation.
@@ -103,7 +108,7 @@ class Template:
         values = {
             **self._special_tokens,
             "messages": [dict(message) for message in messages],
-            "tools": None,
+            "tools": None if tools is None else [dict(tool) for tool in tools],
             "documents": None,
             "add_generation_prompt": True,
         }
