@@ -12,7 +12,7 @@ import tokenizers
 from sealift.manifests.recipe import Task
 from sealift.manifests.serving import SERVING_FILE, DecoderShape, ServingConfig, VectorShape
 from sealift.runtime.engine import host
-from sealift.runtime.engine.chat_model import ChatModel
+from sealift.runtime.engine.chat_model import ChatModel, special_tokens
 from sealift.runtime.engine.checked_session import open_checked
 from sealift.runtime.engine.decoder import OnnxDecoder
 from sealift.runtime.engine.encoder import OnnxEncoder
@@ -24,6 +24,7 @@ from sealift.runtime.engine.prepack_spec import PrepackCacheSpec
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
 from sealift.runtime.engine.template import ChatTemplate, TemplateBounds
+from sealift.runtime.engine.tool_format import find_tool_format
 from sealift.runtime.engine.variant import choose_variant
 from sealift.runtime.engine.vector_model import EmbedModel, ScoreModel
 
@@ -151,6 +152,8 @@ def _chat_model(
         grammars=GrammarCompiler.open(tokenizer_json, shape.vocab_size, config.eos_token_ids),
         context_length=context_length,
         vocab_size=shape.vocab_size,
+        tool_format=find_tool_format(_text(template), config.tool_format),
+        hidden_tokens=special_tokens(tokenizer),
     )
 
 
