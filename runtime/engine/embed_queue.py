@@ -32,18 +32,19 @@ MakeAnswer = Callable[[Sequence[NDArray[np.float32]]], Vectors | Scores]
 class Padding:
     """How much a text may be padded so that it can share a run.
 
-    A run of its own costs about as much as `tokens` more of them, and small runs use a processor
-    badly, large ones well: a third more tokens in one run are done as soon as none in two.
+    A run of its own costs about as much as `tokens` more of them. Beyond that padding pays by the
+    better use of the processor alone, which is a few percent once a run has some hundred tokens
+    (docs/vectors.md).
     """
 
     tokens: int = 8
-    share: float = 0.25
+    share: float = 0.125
 
     def shortest(self, longest: int) -> int:
         """Return the least length that a text may have to be padded to `longest`.
 
         >>> PADDING.shortest(100), PADDING.shortest(12)
-        (75, 4)
+        (88, 4)
         """
         return longest - max(self.tokens, int(longest * self.share))
 

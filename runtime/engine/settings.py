@@ -39,7 +39,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     draft_tokens: int = 31
     cache_fraction: float = 0.5
     cache_bytes: int | None = None
-    embed_batch_tokens: int = 2048
+    embed_batch_tokens: int = 1024
     embed_queue_limit: int = 256
     template_chars: int = 4 << 20
     template_timeout_s: float = 2.0

@@ -74,7 +74,7 @@ def answers(
     )
     for job in jobs:
         turn.submit(job)
-    replies = {}
+    replies: dict[int, Reply] = {}
     while turn.has_work:
         replies |= {reply.id: reply for reply in turn.step()}
     return replies
@@ -86,7 +86,7 @@ def score(model: ScoreModel, *inputs: tuple[str, str] | str) -> tuple[tuple[floa
     return reply.rows
 
 
-def torch_outputs(folder: Path, task: Task, inputs: list[tuple[str, ...]]) -> list[Any]:
+def torch_outputs(folder: Path, task: Task, inputs: list[Any]) -> list[Any]:
     """Each input alone through the torch module that was exported, tokenized by its own file."""
     import torch
     from tokenizers import Tokenizer
