@@ -3,7 +3,8 @@
     python -m sealift.runtime.engine.prepack_worker <job >outcome
 
 Its job comes over its standard input, what became of it goes to its standard output, both msgpack.
-It has no network, and runs when no other process wants the processor: requests are not slowed.
+It has no network, sees of all files only the model's and the cache's (where the kernel can hold it
+to that), and runs when no other process wants the processor: requests are not slowed.
 """
 
 import os
@@ -15,7 +16,9 @@ import msgspec
 from sealift.manifests.errors import SealiftError
 from sealift.manifests.telemetry import disable_telemetry
 from sealift.runtime.engine.prepack_spec import PrepackJob, PrepackOutcome
+from sealift.runtime.engine.worker_files import worker_rules
 from sealift.runtime.isolation import isolate
+from sealift.runtime.landlock import restrict
 
 __all__ = ["main"]
 
@@ -30,6 +33,7 @@ def main() -> int:
     isolate()
     disable_telemetry()
     job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=PrepackJob)
+    restrict(worker_rules(job.source.directory, writable=job.cache.folder))
     sys.stdout.buffer.write(msgspec.msgpack.encode(_run(job)))
     return 0
 
