@@ -16,7 +16,7 @@ import numpy as np
 from rig import answer, make_generator, open_model, step_until
 from shape import describe
 
-__all__ = ["measure_http", "measure_in_process"]
+__all__ = ["Catalogue", "measure_http", "measure_in_process"]
 
 CLIENTS = 8
 _PROMPT_CHARS = 96  # a token each
@@ -104,34 +104,35 @@ def _serve(folder: Path, threads: int) -> None:
         config = ServeConfig(port=0, engine=engine)
         run(
             config,
-            _Catalogue(describe(folder)),
+            Catalogue([describe(folder)]),
             store.log,
             on_ready=lambda url: print(url, flush=True),
         )
 
 
-class _Catalogue:
-    """One model, as the store would show it."""
+class Catalogue:
+    """Models, as the store would show them."""
 
-    def __init__(self, source: Any) -> None:
-        self._source = source
+    def __init__(self, sources: list[Any]) -> None:
+        self._sources = {source.name: source for source in sources}
 
     def entries(self) -> tuple[Any, ...]:
         from sealift.runtime.engine.registry import CatalogueEntry
 
-        source = self._source
-        entry = CatalogueEntry(
-            name=source.name,
-            version=source.version,
-            digest=source.digest,
-            task=source.task,
-            created_s=0,
-            is_current=True,
+        return tuple(
+            CatalogueEntry(
+                name=source.name,
+                version=source.version,
+                digest=source.digest,
+                task=source.task,
+                created_s=0,
+                is_current=True,
+            )
+            for source in self._sources.values()
         )
-        return (entry,)
 
     def resolve(self, name: str, version: str) -> Any:
-        return self._source
+        return self._sources[name]
 
 
 if __name__ == "__main__":

@@ -90,8 +90,8 @@ def export(checkpoint: Path, variant: Path) -> None:
     (variant / SERVING_FILE).write_bytes(config.encode())
 
 
-def describe(model: Path) -> Any:
-    """Return the folder as a checked signed statement would name it."""
+def describe(model: Path, name: str = "bench") -> Any:
+    """Return a chat model's folder as a checked signed statement would name it."""
     from sealift.manifests.recipe import Task
     from sealift.runtime.engine.source import ModelSource, SourceFile
 
@@ -108,9 +108,9 @@ def describe(model: Path) -> Any:
         ]
         listed.write_text(json.dumps(files))
     return ModelSource(
-        name="bench",
+        name=name,
         version="1.0.0",
-        digest=f"sha256:{'0' * 64}",
+        digest=f"sha256:{hashlib.sha256(name.encode()).hexdigest()}",
         task=Task.CHAT,
         directory=str(model),
         files=tuple(SourceFile(**entry) for entry in json.loads(listed.read_text())),

@@ -1,15 +1,15 @@
-"""No schedule changes an answer: batched or alone, chunked or whole, reused or cold, guessed or not.
+"""No schedule changes an answer: batched or alone, chunked or whole, reused or cold, guessed ahead.
 
 The model of these tests has no weights: its next token depends on all that its cache should hold,
 so that a wrong copy, a wrong length or a wrong slot shows at once.
 """
 
-from collections.abc import Sequence as Several
-
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sealift.runtime.engine.request import Failed, SamplingParams
+from sealift.runtime.engine.sequence import Sequence
 from tests.runtime.engine.fake_model import HashDecoder, answers_of, make_generator, request
 
 # Few different tokens and prompts made of each other's beginnings: most prompts share a prefix.
@@ -94,13 +94,12 @@ def test_guesses_are_made_and_come_true() -> None:
         steps += 1
     assert isinstance(made.decoder, HashDecoder)
     assert made.decoder.checked > 0
-    assert len(text) == 400 or text
     assert steps < len(text) / 3
 
 
 def _answers(
     id: int, shape: tuple[tuple[int, int, list[int]], int, int, SamplingParams]
-) -> Several[object]:
+) -> list[Sequence]:
     prompt, limit, count, sampling = shape
     return [
         request(
@@ -108,13 +107,7 @@ def _answers(
             tokens_of(prompt),
             limit,
             choice=choice,
-            sampling=SamplingParams(
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                presence_penalty=sampling.presence_penalty,
-                repetition_penalty=sampling.repetition_penalty,
-                seed=sampling.seed + choice,
-            ),
+            sampling=msgspec.structs.replace(sampling, seed=sampling.seed + choice),
         )
         for choice in range(count)
     ]
