@@ -12,9 +12,12 @@ _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 class ByteSize(click.ParamType[int]):
-    """A whole number of bytes, at least one; `kB` is 1000, `KiB` is 1024."""
+    """A whole number of bytes, at least one unless 0 may be; `kB` is 1000, `KiB` is 1024."""
 
     name = "size"
+
+    def __init__(self, *, may_be_zero: bool = False) -> None:
+        self._least = 0 if may_be_zero else 1
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -23,10 +26,10 @@ class ByteSize(click.ParamType[int]):
         if isinstance(value, int):
             return value
         match = _FORM.fullmatch(str(value).strip())
-        size = 0
+        size = -1
         if match is not None and not (match[3] and not match[2]):
             unit = (1024 if match[3] else 1000) ** _POWERS[match[2].lower()]
             size = int(Decimal(match[1]) * unit)
-        if size < 1:
+        if size < self._least:
             self.fail(f"expected a size such as 650MB or 4GiB, got {value!r}", param, ctx)
         return size

@@ -23,3 +23,9 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(click.BadParameter):
         ByteSize().convert(text, None, None)
+
+
+def test_nothing_is_a_size_where_it_means_something() -> None:
+    assert ByteSize(may_be_zero=True).convert("0", None, None) == 0
+    with pytest.raises(click.BadParameter):
+        ByteSize(may_be_zero=True).convert("none", None, None)
