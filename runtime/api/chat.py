@@ -1,6 +1,5 @@
 """`POST /v1/chat/completions`: the shell around `chat_request`, the engine, and the answers."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator
@@ -15,7 +14,7 @@ from sealift.runtime.api.chat_answer import ChatAnswer
 from sealift.runtime.api.chat_head import ChatHead
 from sealift.runtime.api.chat_request import ChatRequest, parse_chat
 from sealift.runtime.api.chat_stream import ChatStream
-from sealift.runtime.api.errors import BadRequestError, answer_for, error_body
+from sealift.runtime.api.errors import BadRequestError, DeadlineError, answer_for, error_body
 from sealift.runtime.api.state import STATE, Answering, off_loop, read_json_bytes
 from sealift.runtime.api.tally import Tally
 from sealift.runtime.engine.client import WorkerClient
@@ -23,8 +22,6 @@ from sealift.runtime.engine.errors import EngineError, GrammarError
 from sealift.runtime.engine.request import Delta, Reply
 
 __all__ = ["chat_completions"]
-
-_FAREWELL_S = 1.0
 
 _Deltas = AsyncGenerator[list[Delta], None]
 
@@ -114,20 +111,33 @@ async def _stream(
             async for group in deltas:
                 if events := stream.events(group):
                     await response.write(events)
-            await response.write(stream.ending())
+            await response.write_eof(stream.ending())
     except SealiftError as error:
         # The status is sent already: the error goes out as an event, and no [DONE] follows.
         answering.outcome = error.code
         await deltas.aclose()  # the worker need not go on for a client that may not be reading
-        await _farewell(request, response, sse.event(error_body(answer_for(error))))
+        await _farewell(request, answering, response, error)
     return response
 
 
-async def _farewell(request: web.Request, response: web.StreamResponse, event: bytes) -> None:
-    """Send the last event, unless the client does not read: it would hold us for ever."""
+async def _farewell(
+    request: web.Request, answering: Answering, response: web.StreamResponse, error: SealiftError
+) -> None:
+    """Send the error as the last event; who does not read would hold us, and is cut off."""
     try:
-        async with asyncio.timeout(_FAREWELL_S):
-            await response.write(event)
-    except TimeoutError:
+        # A wait for the client that the deadline ended cannot be begun again.
+        if isinstance(error, DeadlineError) and _is_unread(request):
+            raise error
+        async with answering.in_time():
+            await response.write_eof(sse.event(error_body(answer_for(error))))
+    except DeadlineError:
         if request.transport is not None:
             request.transport.abort()
+
+
+def _is_unread(request: web.Request) -> bool:
+    transport = request.transport
+    if transport is None:
+        return False
+    low_bytes, _ = transport.get_write_buffer_limits()
+    return transport.get_write_buffer_size() > low_bytes

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -128,8 +129,9 @@ class Server:
     async def _serve(self) -> None:
         runner = make_runner(self._config, self._app)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.port = runner.addresses[0][1]
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        await web.SockSite(runner, self.listener).start()
+        self.port = self.listener.getsockname()[1]
         self._started.set()
         await self._end.wait()
         await runner.cleanup()
