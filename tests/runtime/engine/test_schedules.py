@@ -5,7 +5,7 @@ so that a wrong copy, a wrong length or a wrong slot shows at once.
 """
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sealift.runtime.engine.request import Failed, SamplingParams
@@ -32,6 +32,7 @@ def tokens_of(prompt: tuple[int, int, list[int]]) -> tuple[int, ...]:
     return (family + 1, *((family + place * place) % 50 + 1 for place in range(length)), *tail)
 
 
+@settings(deadline=None)  # how long an example takes says nothing about it
 @given(
     requests=REQUESTS,
     slots=st.integers(1, 4),
