@@ -40,7 +40,7 @@ def _default_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification: what is not absolute is ignored.
     root = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return root / "sealift" / "prepacked"
+    return root / "sealift"
 
 
 @click.command("serve", short_help="Serve installed models through the OpenAI API.")
@@ -119,7 +119,7 @@ def _default_cache() -> Path:
     "--prepack-cache",
     type=click.Path(path_type=Path, file_okay=False),
     default=_default_cache,
-    show_default="~/.cache/sealift/prepacked",
+    show_default="~/.cache/sealift",
     help="Where weights are kept in the form that this host's kernels read.",
 )
 @click.option(
@@ -185,7 +185,7 @@ def command(
         limits=limits,
         engine=engine,
         fleet=fleet,
-        prepack=_prepack(home, prepack_cache, prepack_size),
+        prepack=_prepack(store, home, prepack_cache, prepack_size),
     )
     _serve(config, store)
 
@@ -211,7 +211,7 @@ def _serve(config: "ServeConfig", store: "Store") -> None:
         store.log.append(Event(kind=Kind.SERVE_STOP, fields=where))
 
 
-def _prepack(home: Path, folder: Path, size_bytes: int) -> "PrepackSettings | None":
+def _prepack(store: "Store", home: Path, folder: Path, size_bytes: int) -> "PrepackSettings | None":
     from sealift.runtime.audit.site_key import read_private
     from sealift.runtime.engine.prepack_key import derive_key
     from sealift.runtime.engine.prepack_spec import PrepackSettings
@@ -222,7 +222,8 @@ def _prepack(home: Path, folder: Path, size_bytes: int) -> "PrepackSettings | No
     # cache's folder: who could put a key there could forge entries.
     secret = read_private(home).encode(None)
     return PrepackSettings(
-        folder=str(folder.absolute()),
+        # Entries of another home on this host are sealed with another key.
+        folder=str(folder.absolute() / store.log.public.key_id),
         key=derive_key(secret, purpose=b"sealift cache of prepacked weights"),
         size_bytes=size_bytes,
     )
