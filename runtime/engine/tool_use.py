@@ -51,6 +51,7 @@ class ToolUse:
             raise PromptError(
                 "tools: this model's chat template does not say how it calls tools",
                 hint="build the bundle with `tool_format` in its recipe, or ask without tools",
+                param="tools",
             )
         if message.grammar is not None and choice.mode == "auto":
             raise GrammarError(
