@@ -10,6 +10,7 @@ the first and the last one, and its share of the cores that this host has.
 
 import argparse
 import asyncio
+import hashlib
 import os
 import socket
 import stat
@@ -23,7 +24,8 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from sealift.manifests.recipe import Task
+from sealift.manifests.recipe import Precision, Task
+from sealift.manifests.serving import SERVING_FILE, DecoderShape, ServingConfig
 from sealift.runtime.api import ServeConfig, make_app
 from sealift.runtime.api.server import make_runner
 from sealift.runtime.audit.entry import Event
@@ -39,7 +41,7 @@ from sealift.runtime.engine.request import (
     Pong,
     Shutdown,
 )
-from sealift.runtime.engine.source import ModelSource
+from sealift.runtime.engine.source import ModelSource, SourceFile
 
 DIGEST = "sha256:" + "ab" * 32
 WORDS = (" the", " quick", " brown", " fox", ",", " jumps", " over", "\n", ' "lazy"', " dög")
@@ -118,6 +120,20 @@ class _CannedWorker:
 
 
 class _Catalogue:
+    """One model: a folder with nothing in it but what its size is estimated from."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        config = ServingConfig(
+            task=Task.CHAT, precision=Precision.FP32, graph="model.onnx", max_length=4096,
+            chat_template="chat_template.jinja",
+            decoder=DecoderShape(layers=1, kv_heads=1, head_size=16, vocab_size=1024),
+        )  # fmt: skip
+        self._serving = config.encode()
+        path = Path(folder, "cpu-fp32", SERVING_FILE)
+        path.parent.mkdir()
+        path.write_bytes(self._serving)
+
     def entries(self) -> tuple[CatalogueEntry, ...]:
         return (
             CatalogueEntry(
@@ -127,9 +143,15 @@ class _Catalogue:
         )  # fmt: skip
 
     def resolve(self, name: str, version: str) -> ModelSource:
-        return ModelSource(
-            name=name, version=version, digest=DIGEST, task=Task.CHAT, directory="/", files=()
+        file = SourceFile(
+            path=f"cpu-fp32/{SERVING_FILE}",
+            size_bytes=len(self._serving),
+            sha256=hashlib.sha256(self._serving).hexdigest(),
         )
+        return ModelSource(
+            name=name, version=version, digest=DIGEST, task=Task.CHAT, directory=self._folder,
+            files=(file,),
+        )  # fmt: skip
 
 
 class _NoLog:
@@ -148,10 +170,10 @@ def _stand_in(folder: str, rate: float) -> str:
     return str(program)
 
 
-async def _serve(rate: float, worker_python: str) -> None:
+async def _serve(models: _Catalogue, worker_python: str) -> None:
     sys.executable = worker_python
     config = ServeConfig(port=0)
-    runner = make_runner(config, make_app(config, _Catalogue(), _NoLog()))
+    runner = make_runner(config, make_app(config, models, _NoLog()))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     print(runner.addresses[0][1], flush=True)
@@ -215,7 +237,7 @@ def main() -> None:
         _CannedWorker(WorkerChannel(socket.socket(fileno=asked.worker)), asked.rate).serve()
     elif asked.serve:
         with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(_serve(asked.rate, _stand_in(folder, asked.rate)))
+            asyncio.run(_serve(_Catalogue(folder), _stand_in(folder, asked.rate)))
     else:
         asyncio.run(_measure(asked.clients, asked.rate, asked.tokens, asked.n))
 
