@@ -70,7 +70,7 @@ def _card(server: Any, model: str) -> Any:
     return server.client().models.retrieve(model)
 
 
-def _wait(condition: Callable[[], bool], seconds: float = 20) -> None:
+def _wait(condition: Callable[[], bool], seconds: float = 40) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -280,10 +280,11 @@ def test_a_request_waits_for_room_until_its_deadline(
     server_over: StartServer, sources: Sources
 ) -> None:
     chat, other = sources("chat", "other")
-    fleet = FleetSettings(memory_bytes=_bytes(chat) * 3 // 2, hold_s=1000.0)
+    fleet = FleetSettings(memory_bytes=_bytes(chat) * 3 // 2, hold_s=1000.0, preloaded=("chat",))
     server = server_over(
-        [chat, other], engine=ENGINE, fleet=fleet, limits=ApiLimits(request_timeout_s=3.0)
+        [chat, other], engine=ENGINE, fleet=fleet, limits=ApiLimits(request_timeout_s=5.0)
     )
+    _wait(lambda: _card(server, "chat").state == "ready", 60)
     stream = _stream(server)
     os.kill(server.worker_pid("chat"), signal.SIGSTOP)
     with _refused("deadline_exceeded", status=504):
@@ -352,7 +353,7 @@ def test_an_alias_is_another_name(server_over: StartServer, sources: Sources) ->
         "text-embedding-3-small", "one", server.sources["one"].digest,
     )  # fmt: skip
     assert _embed(server, "text-embedding-3-small")
-    assert _events(server, "request")[0]["model"] == "one:1.0.0"
+    _wait(lambda: [event["model"] for event in _events(server, "request")] == ["one:1.0.0"])
 
 
 @dataclass
