@@ -27,9 +27,8 @@ from sealift.runtime.engine.source import ModelSource, SourceFile
 
 __all__ = ["Identity", "VerifiedFolder"]
 
-# Large: between two reads a hashing thread waits for Python's lock, which a tokenizer being parsed
-# holds for a tenth of a second.
-_READ_BYTES = 16 << 20
+# Small enough to stay in the processor's cache between being read and being hashed.
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ class ModelLog:
             **self._model,
             variant=loaded.variant,
             verified_bytes=loaded.verified_bytes,
+            prepacked=loaded.prepacked,
             isolation=loaded.isolation,
         )
 

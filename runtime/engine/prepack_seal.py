@@ -35,7 +35,7 @@ __all__ = ["FORMAT", "SEAL_BYTES_MAX", "Binding", "BoundFile", "PrepackError", "
 FORMAT: Final = 1
 SEAL_BYTES_MAX: Final = 4 << 20
 _CODE_BYTES: Final = 32
-_CHUNK_BYTES: Final = 4 << 20
+_CHUNK_BYTES: Final = 2 << 20
 _NONCE_BYTES: Final = 12
 
 

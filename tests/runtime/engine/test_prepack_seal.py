@@ -18,7 +18,7 @@ from sealift.runtime.engine.prepack_seal import (
 )
 from sealift.runtime.engine.prepack_spec import PrepackSettings
 
-CHUNK = 4 << 20
+CHUNK = 2 << 20
 KEY = bytes(32)
 SALT = bytes(range(32))
 BINDING = Binding(
