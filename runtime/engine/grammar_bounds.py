@@ -22,6 +22,7 @@ from sealift.manifests.errors import ManifestError
 from sealift.manifests.limits import Limits
 from sealift.manifests.strict_json import JsonValue
 from sealift.runtime.engine.errors import GrammarError
+from sealift.runtime.engine.schema_intersections import check_intersections
 
 __all__ = ["GrammarBounds", "check_choices", "check_lark", "check_schema", "check_size"]
 
@@ -38,6 +39,10 @@ class GrammarBounds:
         patterns: in `patternProperties`, all objects together: each is compared with each.
         enum_values: in a schema, all lists together.
         multiple_of: the product of all `multipleOf` in a schema, decimal points left out.
+        intersected: patterns and formats that may have to hold for one string at once: their
+            intersection doubles with each, and sixteen take seconds and gigabytes. In a Lark
+            grammar: the operators `&` and `~`.
+        joined_ways: the product of all `anyOf` that `allOf` joins.
         choices: of a list of answers.
         cached: compiled forms that are kept, since an application sends the same one each time.
         lexer_fuel: of building a form's regular expressions; a second buys some fifty million.
@@ -55,6 +60,8 @@ class GrammarBounds:
     patterns: int = 50
     enum_values: int = 5000
     multiple_of: int = 100_000
+    intersected: int = 8
+    joined_ways: int = 256
     choices: int = 5000
     cached: int = 64
     lexer_fuel: int = 1_000_000
@@ -91,6 +98,7 @@ def check_schema(text: str, bounds: GrammarBounds) -> JsonValue:
     counts = _Counts()
     counts.add_all(schema)
     counts.check(bounds)
+    check_intersections(schema, most=bounds.intersected, ways=bounds.joined_ways)
     return schema
 
 
@@ -110,8 +118,16 @@ def check_lark(text: str, bounds: GrammarBounds) -> str:
             _, end = _DECODER.raw_decode(text, block.end())
         except (ValueError, RecursionError) as error:
             raise GrammarError(f"lark: %json: not valid JSON: {error}") from error
-        counts.add_all(_parse("lark: %json", text[block.end() : end], bounds))
+        schema = _parse("lark: %json", text[block.end() : end], bounds)
+        counts.add_all(schema)
+        check_intersections(schema, most=bounds.intersected, ways=bounds.joined_ways)
     counts.check(bounds)
+    operators = len(_OPERATOR.findall(_LITERAL.sub("", text)))
+    if operators > bounds.intersected:
+        raise GrammarError(
+            f"lark: expected at most {bounds.intersected} operators & and ~, got {operators}",
+            hint="say it with rules, or with one regular expression",
+        )
     return text
 
 
@@ -154,6 +170,9 @@ def _walk(value: JsonValue) -> Iterator[JsonValue]:
 
 
 _JSON_BLOCK = re.compile(r"%json\s*")
+# A text or regular expression of the grammar, and what may stand between them.
+_LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*+"|/(?:[^/\\\n]|\\.)*+/|(?://|#).*')
+_OPERATOR = re.compile(r"[&~]")
 _DECODER = json.JSONDecoder()
 
 

@@ -37,6 +37,9 @@ def readable(grammar: Grammar, message: str) -> GrammarError:
             f"{grammar.kind}: no answer has this form",
             hint="look for a rule or $ref that only leads to itself",
         )
+    if text.startswith("panic"):
+        # A limit that llguidance only asserts; it was caught, and nothing is left of it.
+        return GrammarError(f"{grammar.kind}: too large", hint="ask for less in one answer")
     if grammar.kind == "json_schema":
         return _schema_error(grammar.text, text)
     return GrammarError(f"{grammar.kind}: {text}", hint=_hint(text))

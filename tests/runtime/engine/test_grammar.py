@@ -157,6 +157,40 @@ HOSTILE: dict[str, tuple[str, str]] = {
             }
         ),
     ),
+    "patterns that all hold": (
+        "json_schema",
+        dumps({"allOf": [{"type": "string", "pattern": f".*{n}.*"} for n in range(40)]}),
+    ),
+    "patterns that meet in a property": (
+        "json_schema",
+        dumps(
+            {
+                "$defs": {
+                    f"d{n}": {
+                        "properties": {"a": {"type": "string", "pattern": f".*{n}.*"}},
+                        **({"$ref": f"#/$defs/d{n + 1}"} if n < 30 else {}),
+                    }
+                    for n in range(31)
+                },
+                "$ref": "#/$defs/d0",
+            }
+        ),
+    ),
+    "terminals that all hold": (
+        "lark",
+        "start: S\nS: " + " & ".join(f"/.*{n}.*/" for n in range(40)) + "\n",
+    ),
+    "ways that multiply": (
+        "json_schema",
+        dumps(
+            {
+                "allOf": [
+                    {"anyOf": [{"properties": {f"p{i}{j}": {"type": "null"}}} for j in range(4)]}
+                    for i in range(8)
+                ]
+            }
+        ),
+    ),
     "many choices": ("choice", dumps([str(n) for n in range(9000)])),
 }
 
