@@ -160,6 +160,14 @@ def _make_endless(path: Path) -> None:
     onnx.save(model, path)
 
 
+def test_a_load_that_does_not_end_is_killed(server_over: StartServer, sources: Sources) -> None:
+    fleet = FleetSettings(watch=WatchLimits(load_s=0.05))
+    server = server_over(sources("one"), fleet=fleet)
+    with _refused("worker_crashed", r"while loading \(not loaded after 0\.05 s; signal SIGKILL"):
+        _embed(server, "one")
+    _wait(lambda: len(_events(server, "worker.restart")) >= 1)
+
+
 def test_a_crash_loop_waits_longer_and_says_how_long(
     server_over: StartServer, sources: Sources
 ) -> None:
