@@ -43,6 +43,7 @@ class GrammarBounds:
             intersection doubles with each, and sixteen take seconds and gigabytes. In a Lark
             grammar: the operators `&` and `~`.
         joined_ways: the product of all `anyOf` that `allOf` joins.
+        rules: of a Lark grammar.
         choices: of a list of answers.
         cached: compiled forms that are kept, since an application sends the same one each time.
         lexer_fuel: of building a form's regular expressions; a second buys some fifty million.
@@ -62,6 +63,7 @@ class GrammarBounds:
     multiple_of: int = 100_000
     intersected: int = 8
     joined_ways: int = 256
+    rules: int = 1000
     choices: int = 5000
     cached: int = 64
     lexer_fuel: int = 1_000_000
@@ -113,6 +115,8 @@ def check_lark(text: str, bounds: GrammarBounds) -> str:
         # llguidance would read its own JSON form, schemas inside, in a Lark grammar's place.
         raise GrammarError("lark: expected a grammar, got JSON")
     counts = _Counts()
+    rest = []
+    start = 0
     for block in _JSON_BLOCK.finditer(text):
         try:
             _, end = _DECODER.raw_decode(text, block.end())
@@ -121,14 +125,25 @@ def check_lark(text: str, bounds: GrammarBounds) -> str:
         schema = _parse("lark: %json", text[block.end() : end], bounds)
         counts.add_all(schema)
         check_intersections(schema, most=bounds.intersected, ways=bounds.joined_ways)
+        rest.append(text[start : block.start()])
+        start = max(start, end)
     counts.check(bounds)
-    operators = len(_OPERATOR.findall(_LITERAL.sub("", text)))
-    if operators > bounds.intersected:
-        raise GrammarError(
-            f"lark: expected at most {bounds.intersected} operators & and ~, got {operators}",
-            hint="say it with rules, or with one regular expression",
-        )
+    _check_rules(_LITERAL.sub("", "".join((*rest, text[start:]))), bounds)
     return text
+
+
+def _check_rules(rules: str, bounds: GrammarBounds) -> None:
+    """Check a grammar's text without its literals, comments and schemas."""
+    for what, count, most in (
+        ("operators & and ~", len(_OPERATOR.findall(rules)), bounds.intersected),
+        # One that leads to the next, twenty thousand times, would end the process.
+        ("rules", rules.count(":"), bounds.rules),
+    ):
+        if count > most:
+            raise GrammarError(
+                f"lark: expected at most {most} {what}, got {count}",
+                hint="say it with fewer, or with one regular expression",
+            )
 
 
 def check_choices(text: str, bounds: GrammarBounds) -> tuple[str, ...]:

@@ -22,19 +22,23 @@ _CHOSEN = ("anyOf", "oneOf")
 _REFERENCE = "$ref"
 _DEFINITIONS = ("$defs", "definitions")  # count where they are referred to
 _MANY = 1 << 32
+_LEVELS = 100
 
 
 def check_intersections(schema: JsonValue, *, most: int, ways: int) -> None:
     """Raise `GrammarError` where more patterns, or more ways of joined `anyOf`, may meet."""
     counter = _Counter(schema)
-    count = counter.count(schema)
+    try:
+        count = counter.count(schema)
+        counter.ways(schema)
+    except RecursionError as error:
+        raise _too_deep() from error
     if count > most:
         raise GrammarError(
             f"json_schema: expected at most {most} patterns and formats joined by allOf or $ref, "
             f"got {count}",
             hint="say it with one pattern",
         )
-    counter.ways(schema)
     if counter.joined_ways > ways:
         raise GrammarError(
             f"json_schema: expected at most {ways} ways to choose from joined anyOf, "
@@ -48,6 +52,14 @@ def intersections(schema: JsonValue) -> int:
     return _Counter(schema).count(schema)
 
 
+def _too_deep() -> GrammarError:
+    # The compiler follows references on its stack, and a thousand of them end the process.
+    return GrammarError(
+        f"json_schema: expected at most {_LEVELS} levels, those that $ref leads to included",
+        hint="shorten the chain of references",
+    )
+
+
 class _Counter:
     """Counts each object once, so that references that fan out cost no more than their text."""
 
@@ -55,6 +67,7 @@ class _Counter:
         self._root = root
         self._known: dict[int, int] = {}
         self._ways: dict[int, int] = {}
+        self._level = 0
         self.joined_ways = 1  # the most that any one object of the schema has
 
     def count(self, value: JsonValue) -> int:
@@ -64,7 +77,11 @@ class _Counter:
             return 0
         if id(value) not in self._known:
             self._known[id(value)] = 0  # a reference back to here adds nothing new
+            self._level += 1
+            if self._level > _LEVELS:
+                raise _too_deep()
             self._known[id(value)] = self._object(value)
+            self._level -= 1
         return self._known[id(value)]
 
     def _object(self, value: dict[str, JsonValue]) -> int:

@@ -176,6 +176,33 @@ HOSTILE: dict[str, tuple[str, str]] = {
             }
         ),
     ),
+    "a long chain of references": (
+        "json_schema",
+        dumps(
+            {
+                "$defs": {
+                    f"d{n}": {"properties": {"a": {"$ref": f"#/$defs/d{n + 1}"}}}
+                    for n in range(3000)
+                }
+                | {"d3000": {"type": "null"}},
+                "$ref": "#/$defs/d0",
+            }
+        ),
+    ),
+    "a short one of references": (
+        "json_schema",
+        dumps(
+            {
+                "$defs": {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(120)}
+                | {"d120": {"type": "null"}},
+                "$ref": "#/$defs/d0",
+            }
+        ),
+    ),
+    "a long chain of rules": (
+        "lark",
+        "start: a0\n" + "".join(f'a{n}: a{n + 1} "x"\n' for n in range(20_000)) + 'a20000: "y"\n',
+    ),
     "terminals that all hold": (
         "lark",
         "start: S\nS: " + " & ".join(f"/.*{n}.*/" for n in range(40)) + "\n",

@@ -47,7 +47,7 @@ def test_ways_multiply_only_where_they_are_joined() -> None:
 
 
 def test_references_that_fan_out_are_counted_in_their_own_size() -> None:
-    levels = 60
+    levels = 30
     schema: JsonValue = {
         "$defs": {
             f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}, {"$ref": f"#/$defs/d{n + 1}"}]}
