@@ -49,7 +49,14 @@ class DraftPolicy:
         Args:
             follows: the guess goes on where a right one ended.
         """
-        gain, length = max(self._gains(follows), default=(0.0, 0))
+        first = self._next if follows else self._first
+        gain, length = max(self._gains(first, self._next), default=(0.0, 0))
+        return length if gain >= _LEAST_GAIN else 0
+
+    def forced_length(self, count: int) -> int:
+        """Return how many of so many tokens that can hardly be wrong to run ahead; 0: none."""
+        lengths = {min(length, count) for length in self._lengths}
+        gain, length = max(((1 + length) / self._cost(1 + length), length) for length in lengths)
         return length if gain >= _LEAST_GAIN else 0
 
     def saw_run(self, tokens: int, seconds: float) -> None:
@@ -65,14 +72,13 @@ class DraftPolicy:
         else:
             self._first += _CHANCE_WEIGHT * (was_right - self._first)
 
-    def _gains(self, follows: bool) -> Iterator[tuple[float, int]]:
+    def _gains(self, first: float, after: float) -> Iterator[tuple[float, int]]:
         """Yield (tokens that a run gives over what it costs, length) for each length."""
-        reach = self._next if follows else self._first
-        given, done = 1.0, 0
+        given, reach, done = 1.0, first, 0
         for length in self._lengths:
             for _ in range(length - done):
                 given += reach
-                reach *= self._next
+                reach *= after
             done = length
             yield given / self._cost(1 + length), length
 

@@ -34,7 +34,7 @@ class Drafter:
         self._catch_up(answer)
         forced = () if answer.constraint is None else tuple(answer.constraint.forced())
         if forced:
-            return forced[:most]
+            return forced[: self._policy.forced_length(min(most, len(forced)))]
         return self._index.guess(min(most, self._policy.length(follows=self._index.follows)))
 
     def saw_run(self, tokens: int, seconds: float) -> None:

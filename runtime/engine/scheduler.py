@@ -16,7 +16,7 @@ Prefill(sequence=..., slot=0, start=0, stop=5)
 from collections import deque
 from dataclasses import dataclass
 
-from sealift.runtime.engine.errors import QueueFullError
+from sealift.runtime.engine.errors import PromptError, QueueFullError
 from sealift.runtime.engine.pace import Pace
 from sealift.runtime.engine.sequence import Sequence
 from sealift.runtime.engine.slot_table import Move, SlotTable, common_prefix
@@ -105,10 +105,15 @@ class Scheduler:
         """Queue the answers of one request, all or none.
 
         Raises:
+            PromptError: more answers than the queue can ever hold.
             QueueFullError: as many wait as may, beyond those that free slots are about to take.
         """
+        room = self._limits.slots + self._limits.queue_limit
+        if len(sequences) > room:
+            count = len(sequences)
+            raise PromptError(f"n: expected at most {room} answers, got {count}", param="n")
         unanswered = len(self._running) + len(self._prefilling) + len(self._waiting)
-        if unanswered + len(sequences) > self._limits.slots + self._limits.queue_limit:
+        if unanswered + len(sequences) > room:
             raise QueueFullError(
                 f"the model gives {self._limits.slots} answers at a time, "
                 f"{unanswered} are asked for already"

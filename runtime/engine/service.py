@@ -16,7 +16,7 @@ from sealift.runtime.engine.channel import WorkerChannel
 from sealift.runtime.engine.chat_model import ChatModel
 from sealift.runtime.engine.drafter import Drafter
 from sealift.runtime.engine.embed_queue import EmbedJob, EmbedQueue
-from sealift.runtime.engine.errors import TaskMismatchError, to_wire
+from sealift.runtime.engine.errors import GrammarError, TaskMismatchError, to_wire
 from sealift.runtime.engine.generator import Generator
 from sealift.runtime.engine.loop import ChatTurn, EmbedTurn, Inbox, ModelLoop
 from sealift.runtime.engine.mask_thread import MaskThread
@@ -44,6 +44,7 @@ __all__ = ["generator_of", "serve"]
 
 _EXIT_LOAD_FAILED = 1
 _EXIT_DEFECT = 70
+_WARM_NICENESS = 19
 
 Model = ChatModel | EmbedModel | ScoreModel
 
@@ -82,11 +83,22 @@ def serve(
             resident_bytes=host.resident_bytes(),
         )
     )
+    if isinstance(model, ChatModel):
+        threading.Thread(target=_warm, args=(model,), name="warm", daemon=True).start()
     try:
         loop.run()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the server is gone, and with it everyone we could answer
     return 0
+
+
+def _warm(model: ChatModel) -> None:
+    """Index the vocabulary for forms, which takes a second, before the first one is asked for."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _WARM_NICENESS)
+    try:
+        model.grammars.warm()
+    except GrammarError:
+        pass  # who asks for a form of this model is told
 
 
 def generator_of(model: ChatModel, settings: EngineSettings) -> Generator:

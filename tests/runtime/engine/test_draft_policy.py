@@ -61,3 +61,10 @@ def test_one_slow_run_does_not_turn_guessing_off() -> None:
     see(policy, right=True)
     policy.saw_run(32, 5.0)
     assert policy.length(follows=True) > 0
+
+
+@pytest.mark.parametrize(("slope", "length"), [(0.1, 9), (1.0, 0)])
+def test_what_is_forced_is_run_ahead_where_that_pays(slope: float, length: int) -> None:
+    policy = measured(slope)
+    see(policy, right=False)
+    assert policy.forced_length(9) == length

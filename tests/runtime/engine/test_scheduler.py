@@ -2,7 +2,7 @@
 
 import pytest
 
-from sealift.runtime.engine.errors import QueueFullError
+from sealift.runtime.engine.errors import PromptError, QueueFullError
 from sealift.runtime.engine.scheduler import Decode, Idle, Prefill, Scheduler, SchedulerLimits
 from tests.runtime.engine.fake_model import answers_of, make_generator, request
 
@@ -40,6 +40,13 @@ def test_a_full_queue_refuses_all_answers_of_a_request() -> None:
         scheduler.submit(request(3), request(3, choice=1))
     scheduler.submit(request(4))
     assert scheduler.waiting_count == 3
+
+
+def test_more_answers_than_the_queue_holds_are_refused_for_good() -> None:
+    scheduler = scheduler_of(slots=1, queue_limit=2)
+    with pytest.raises(PromptError, match="at most 3 answers, got 4") as refused:
+        scheduler.submit(*(request(1, choice=choice) for choice in range(4)))
+    assert refused.value.param == "n"
 
 
 def test_nothing_to_do_is_idle() -> None:
