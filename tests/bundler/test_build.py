@@ -159,7 +159,7 @@ def test_stock_genai_gives_the_same_greedy_answer(
 
 def test_equal_inputs_give_equal_files(chat: tuple[Path, ExportRecord], tmp_path: Path) -> None:
     out, record = chat
-    again = export(out.parent, tmp_path / "again", "chat", ["int4", "int8"])
+    again = export(out.parent, tmp_path / "again", "chat", ["int4", "int8"], tool_format="llama3")
     for label in ("cpu-int4", "cpu-int8"):
         assert tree(tmp_path / "again" / "files" / label) == tree(out / "files" / label)
     assert again.source == record.source
