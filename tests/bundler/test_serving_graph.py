@@ -83,7 +83,15 @@ def test_last_position_equals_the_unedited_graph(folder: Path) -> None:
     assert found == [(int(wanted[-1].argmax()),)]
 
 
-def test_rows_of_a_batch_answer_as_alone(folder: Path) -> None:
+def test_rows_of_a_batch_answer_as_alone(tmp_path: Path) -> None:
+    # At fp32: int4 kernels for one row and for many differ in last digits, on some processors.
+    source = save_decoder("qwen2.5", tmp_path / "model")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    plan = VariantPlan(
+        spec=VariantSpec(precision=Precision.FP32), task=Task.CHAT, route=Route.GENAI
+    )
+    export_decoder(source, folder, plan, run_builder=build_here)
     rng = np.random.default_rng(2)
     rows = [rng.integers(3, 2000, 21).tolist() for _ in range(8)]
     decoder = GreedyDecoder(folder / SERVING_GRAPH, SHAPE, rows=8, max_length=64)
