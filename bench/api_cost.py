@@ -30,7 +30,7 @@ from sealift.runtime.api import ServeConfig, make_app
 from sealift.runtime.api.server import make_runner
 from sealift.runtime.audit.entry import Event
 from sealift.runtime.engine.channel import WorkerChannel
-from sealift.runtime.engine.registry import CatalogueEntry
+from sealift.runtime.engine.fleet.registry import CatalogueEntry
 from sealift.runtime.engine.request import (
     Cancel,
     Delta,

@@ -117,7 +117,7 @@ class Catalogue:
         self._sources = {source.name: source for source in sources}
 
     def entries(self) -> tuple[Any, ...]:
-        from sealift.runtime.engine.registry import CatalogueEntry
+        from sealift.runtime.engine.fleet.registry import CatalogueEntry
 
         return tuple(
             CatalogueEntry(

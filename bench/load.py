@@ -41,10 +41,10 @@ def measure() -> dict[str, Any]:
     import numpy  # noqa: F401  (imported before the clock runs, as is all that follows)
     import onnxruntime  # noqa: F401
 
-    from sealift.runtime.engine.model import load_model
+    from sealift.runtime.engine.load.model import load_model
     from sealift.runtime.engine.prepack_spec import PrepackJob
     from sealift.runtime.engine.request import ChatMessage, Generate, SamplingParams
-    from sealift.runtime.engine.service import generator_of
+    from sealift.runtime.engine.worker.service import generator_of
 
     given = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=dict)
     job = msgspec.convert(given["job"], PrepackJob)
@@ -139,9 +139,9 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(measure()))
         return
-    from sealift.runtime.engine.prepack_key import spec_for
+    from sealift.runtime.engine.prepack.key import spec_for
+    from sealift.runtime.engine.prepack.writer import write_prepacked
     from sealift.runtime.engine.prepack_spec import PrepackJob, PrepackSettings
-    from sealift.runtime.engine.prepack_writer import write_prepacked
     from sealift.runtime.engine.settings import EngineSettings
 
     cache = Path(arguments.cache or "~/.cache/sealift-bench").expanduser()

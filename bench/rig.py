@@ -12,7 +12,7 @@ __all__ = ["answer", "filled", "make_generator", "open_model", "step_until"]
 
 def open_model(folder: Path, threads: int, **settings: Any) -> tuple[Any, Any]:
     """Verify and load the model as a worker does; return it and its settings."""
-    from sealift.runtime.engine.model import load_model
+    from sealift.runtime.engine.load.model import load_model
     from sealift.runtime.engine.settings import EngineSettings
 
     chosen = EngineSettings(**{"slots": 8, "context_length": 4096, "threads": threads} | settings)
@@ -22,7 +22,7 @@ def open_model(folder: Path, threads: int, **settings: Any) -> tuple[Any, Any]:
 
 def make_generator(model: Any, settings: Any) -> Any:
     """Return an empty generator over the model."""
-    from sealift.runtime.engine.service import generator_of
+    from sealift.runtime.engine.worker.service import generator_of
 
     return generator_of(model, settings)
 
@@ -31,11 +31,11 @@ def answer(model: Any, id: int, prompt: Sequence[int], limit: int, **more: Any) 
     """Make a greedy answer that does not end before its limit."""
     from functools import partial
 
-    from sealift.runtime.engine.detokenizer import Detokenizer
+    from sealift.runtime.engine.decode.detokenizer import Detokenizer
+    from sealift.runtime.engine.decode.sampling_row import SamplingRow
+    from sealift.runtime.engine.decode.sequence import Sequence as Answer
+    from sealift.runtime.engine.decode.stop import StopMatcher
     from sealift.runtime.engine.request import SamplingParams
-    from sealift.runtime.engine.sampling_row import SamplingRow
-    from sealift.runtime.engine.sequence import Sequence as Answer
-    from sealift.runtime.engine.stop import StopMatcher
 
     sampling = more.pop("sampling", SamplingParams(temperature=0.0))
     return Answer(

@@ -13,10 +13,10 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from sealift.runtime.engine.constraint import MaskWords, mask_words
+from sealift.runtime.engine.decode.constraint import MaskWords, mask_words
+from sealift.runtime.engine.decode.sampler import Logits, choose
+from sealift.runtime.engine.decode.sampling_row import SamplingRow
 from sealift.runtime.engine.request import SamplingParams
-from sealift.runtime.engine.sampler import Logits, choose
-from sealift.runtime.engine.sampling_row import SamplingRow
 
 VOCABULARY = 151_936
 ROWS = 8

@@ -199,7 +199,7 @@ def serve(cache: Path) -> None:
     from shape import describe
 
     from sealift.runtime.api import ServeConfig, run
-    from sealift.runtime.engine.fleet_settings import FleetSettings
+    from sealift.runtime.engine.fleet.settings import FleetSettings
     from sealift.runtime.engine.settings import EngineSettings
     from sealift.runtime.store.store import Store
 

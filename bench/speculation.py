@@ -60,7 +60,7 @@ class Scripted:
 
 def measure_speculation(folder: Path, threads: int) -> dict[str, list[float]]:
     """Return, for each work, the rate with guesses over the rate without, both in turns."""
-    from sealift.runtime.engine.drafter import Drafter
+    from sealift.runtime.engine.decode.drafter import Drafter
 
     model, settings = open_model(folder, threads)
     # One generator: each prompt is computed once, and what runs cost is learned as by a server.
@@ -104,9 +104,9 @@ def works() -> Iterator[tuple[str, str, list[int], list[int]]]:
     texts = {
         name: (_ROOT / name).read_text()
         for name in ("docs/import.md", "docs/attacks.md", "docs/stream.md", "docs/format.md",
-                     "SECURITY.md", "LICENSE", "runtime/engine/stop.py", "README.md")
+                     "SECURITY.md", "LICENSE", "runtime/engine/decode/stop.py", "README.md")
     }  # fmt: skip
-    for name in ("docs/import.md", "runtime/engine/stop.py", "SECURITY.md"):
+    for name in ("docs/import.md", "runtime/engine/decode/stop.py", "SECURITY.md"):
         text = texts[name]
         prompt = encode(text)[:_PROMPT_TOKENS]
         middle = len(prompt) // 3
@@ -118,7 +118,7 @@ def works() -> Iterator[tuple[str, str, list[int], list[int]]]:
     for asked, said in (
         ("docs/stream.md", "LICENSE"),
         ("SECURITY.md", "docs/import.md"),
-        ("docs/format.md", "runtime/engine/stop.py"),
+        ("docs/format.md", "runtime/engine/decode/stop.py"),
     ):
         prompt = encode(texts[asked])[:_PROMPT_TOKENS]
         yield "other", f"{said} after {asked}", prompt, encode(texts[said])[200:][:_ANSWER_TOKENS]

@@ -156,7 +156,7 @@ def command(
     into memory together take turns.
     """  # fmt: skip
     from sealift.runtime.api import ApiLimits, ServeConfig, read_api_keys
-    from sealift.runtime.engine.fleet_settings import FleetSettings
+    from sealift.runtime.engine.fleet.settings import FleetSettings
     from sealift.runtime.engine.settings import EngineSettings
 
     api_keys = read_api_keys(api_key_file) if api_key_file is not None else ()
@@ -193,7 +193,7 @@ def command(
 def _serve(config: "ServeConfig", store: "Store") -> None:
     from sealift.runtime.api import run
     from sealift.runtime.audit.entry import Event, Field, Kind
-    from sealift.runtime.engine.store_catalogue import StoreCatalogue
+    from sealift.runtime.engine.fleet.store_catalogue import StoreCatalogue
 
     def say(url: str) -> None:
         talk(f"serving {len(store.models())} model(s) on {url}/v1")
@@ -213,7 +213,7 @@ def _serve(config: "ServeConfig", store: "Store") -> None:
 
 def _prepack(store: "Store", home: Path, folder: Path, size_bytes: int) -> "PrepackSettings | None":
     from sealift.runtime.audit.site_key import read_private
-    from sealift.runtime.engine.prepack_key import derive_key
+    from sealift.runtime.engine.prepack.key import derive_key
     from sealift.runtime.engine.prepack_spec import PrepackSettings
 
     if size_bytes == 0:

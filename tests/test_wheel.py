@@ -87,4 +87,4 @@ def test_the_air_gapped_side_imports_without_build_libraries_or_telemetry() -> N
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert "sealift.runtime.engine.worker" in done.stdout
+    assert "sealift.runtime.engine.worker.process" in done.stdout

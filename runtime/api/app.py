@@ -16,9 +16,9 @@ from sealift.runtime.api.errors import error_middleware
 from sealift.runtime.api.models import get_health, get_model, list_models
 from sealift.runtime.api.rerank import rerank
 from sealift.runtime.api.state import DIGEST_HEADER, ENTRY, STATE, ApiState
-from sealift.runtime.engine.audit_queue import AuditQueue, AuditSink
-from sealift.runtime.engine.prepack_cache import PrepackCache
-from sealift.runtime.engine.registry import ModelCatalogue, Registry
+from sealift.runtime.engine.fleet.audit_queue import AuditQueue, AuditSink
+from sealift.runtime.engine.fleet.registry import ModelCatalogue, Registry
+from sealift.runtime.engine.prepack.cache import PrepackCache
 
 __all__ = ["make_app"]
 

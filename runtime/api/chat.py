@@ -17,8 +17,8 @@ from sealift.runtime.api.chat_stream import ChatStream
 from sealift.runtime.api.errors import BadRequestError, DeadlineError, answer_for, error_body
 from sealift.runtime.api.state import STATE, Answering, off_loop, read_json_bytes
 from sealift.runtime.api.tally import Tally
-from sealift.runtime.engine.client import WorkerClient
 from sealift.runtime.engine.errors import EngineError, GrammarError
+from sealift.runtime.engine.fleet.client import WorkerClient
 from sealift.runtime.engine.request import Delta, Reply
 
 __all__ = ["chat_completions"]

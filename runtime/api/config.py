@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sealift.manifests.errors import Category, SealiftError
-from sealift.runtime.engine.fleet_settings import FleetSettings
+from sealift.runtime.engine.fleet.settings import FleetSettings
 from sealift.runtime.engine.prepack_spec import PrepackSettings
 from sealift.runtime.engine.settings import EngineSettings
 

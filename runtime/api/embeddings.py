@@ -8,7 +8,7 @@ from sealift.runtime.api.embedding_request import EmbeddingRequest, parse_embedd
 from sealift.runtime.api.errors import BadRequestError
 from sealift.runtime.api.state import STATE, Answering, off_loop, read_json_bytes
 from sealift.runtime.api.whole_reply import whole_reply
-from sealift.runtime.engine.client import WorkerClient
+from sealift.runtime.engine.fleet.client import WorkerClient
 from sealift.runtime.engine.request import Embed, Vectors
 
 __all__ = ["embeddings"]

@@ -4,8 +4,8 @@
 'idle'
 """
 
-from sealift.runtime.engine.model_status import ModelStatus
-from sealift.runtime.engine.registry import CatalogueEntry
+from sealift.runtime.engine.fleet.model_status import ModelStatus
+from sealift.runtime.engine.fleet.registry import CatalogueEntry
 
 __all__ = ["model_card"]
 

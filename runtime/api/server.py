@@ -8,8 +8,8 @@ from aiohttp import web
 
 from sealift.runtime.api.app import make_app
 from sealift.runtime.api.config import ServeConfig, ServeConfigError
-from sealift.runtime.engine.audit_queue import AuditSink
-from sealift.runtime.engine.registry import ModelCatalogue
+from sealift.runtime.engine.fleet.audit_queue import AuditSink
+from sealift.runtime.engine.fleet.registry import ModelCatalogue
 
 __all__ = ["make_runner", "run"]
 

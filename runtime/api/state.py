@@ -14,11 +14,11 @@ from sealift.runtime.api.config import ApiLimits, ServeConfig
 from sealift.runtime.api.errors import BadRequestError, BusyError, DeadlineError, MediaTypeError
 from sealift.runtime.api.turnover import Turnover
 from sealift.runtime.audit.entry import Kind
-from sealift.runtime.engine.audit_queue import AuditQueue
-from sealift.runtime.engine.client import WorkerClient
 from sealift.runtime.engine.errors import QueueFullError, TaskMismatchError
-from sealift.runtime.engine.lease import Lease
-from sealift.runtime.engine.registry import CatalogueEntry, Registry
+from sealift.runtime.engine.fleet.audit_queue import AuditQueue
+from sealift.runtime.engine.fleet.client import WorkerClient
+from sealift.runtime.engine.fleet.lease import Lease
+from sealift.runtime.engine.fleet.registry import CatalogueEntry, Registry
 from sealift.runtime.engine.request import Embed, Generate, Reply, Score
 
 __all__ = [

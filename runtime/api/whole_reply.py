@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from sealift.runtime.api.errors import BadRequestError
 from sealift.runtime.api.state import Answering
-from sealift.runtime.engine.client import WorkerClient
 from sealift.runtime.engine.errors import ContextLengthError, EngineError, PromptError
+from sealift.runtime.engine.fleet.client import WorkerClient
 from sealift.runtime.engine.request import Embed, Score, Scores, Vectors
 
 __all__ = ["whole_reply"]

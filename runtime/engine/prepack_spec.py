@@ -2,7 +2,7 @@
 
 The weights of an entry are in the form in which this host's kernels read them. They are derived
 data, and no one signed them: an entry is used where it carries a code made with a key that only the
-server's user can read, and is bound to the signed bytes it was made from (`prepack_seal.py`).
+server's user can read, and is bound to the signed bytes it was made from (`prepack/seal.py`).
 
 >>> entry_name("sha256:00ff", "cpu-int4")
 '00ff.cpu-int4'

@@ -18,7 +18,7 @@ from sealift.runtime.api.server import make_runner
 from sealift.runtime.api.state import STATE, ApiState
 from sealift.runtime.audit.entry import Event, Field
 from sealift.runtime.engine.errors import ModelNotFoundError
-from sealift.runtime.engine.registry import CatalogueEntry
+from sealift.runtime.engine.fleet.registry import CatalogueEntry
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
 

@@ -17,15 +17,15 @@ import pytest
 
 from sealift.runtime.api import ApiLimits
 from sealift.runtime.audit.entry import Event
-from sealift.runtime.engine.audit_queue import AuditQueue
-from sealift.runtime.engine.backoff import BackoffPolicy
 from sealift.runtime.engine.errors import ModelNotFoundError, ModelTooLargeError
-from sealift.runtime.engine.fleet_settings import FleetSettings, FleetSettingsError
-from sealift.runtime.engine.model_size import read_estimate
-from sealift.runtime.engine.registry import CatalogueEntry, Registry
+from sealift.runtime.engine.fleet.audit_queue import AuditQueue
+from sealift.runtime.engine.fleet.backoff import BackoffPolicy
+from sealift.runtime.engine.fleet.model_size import read_estimate
+from sealift.runtime.engine.fleet.registry import CatalogueEntry, Registry
+from sealift.runtime.engine.fleet.settings import FleetSettings, FleetSettingsError
+from sealift.runtime.engine.fleet.watchdog import WatchLimits
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
-from sealift.runtime.engine.watchdog import WatchLimits
 
 StartServer = Callable[..., Any]
 Sources = Callable[..., list[ModelSource]]
