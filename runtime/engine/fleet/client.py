@@ -5,12 +5,10 @@
 """
 
 import asyncio
-import signal
 from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
-from sealift.runtime.engine.channel import FrameSplitter, frame
 from sealift.runtime.engine.errors import (
     EngineError,
     LoadError,
@@ -18,7 +16,8 @@ from sealift.runtime.engine.errors import (
     from_wire,
 )
 from sealift.runtime.engine.fleet.watchdog import Watchdog, WatchLimits
-from sealift.runtime.engine.fleet.worker_process import ending_of, start_process
+from sealift.runtime.engine.fleet.worker_link import WorkerLink
+from sealift.runtime.engine.fleet.worker_process import WorkerProcess
 from sealift.runtime.engine.prepack_spec import PrepackCacheSpec
 from sealift.runtime.engine.request import (
     Cancel,
@@ -35,14 +34,12 @@ from sealift.runtime.engine.request import (
     Score,
     Shutdown,
     ToRuntime,
-    ToWorker,
 )
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
 
 __all__ = ["WorkerClient"]
 
-_READ_BYTES = 1 << 16
 _OUT_OF_MEMORY_HINT = (
     "if the host ran out of memory (its kernel's log says so), give --memory less, "
     "or --context or --slots; the request can be sent again"
@@ -56,28 +53,22 @@ class WorkerClient:
         loaded: what the worker said of the model.
         resident_bytes: memory of its own, as it last said.
         on_measured: told of every such number.
-        killed_because: why we ended it, where we did.
     """
 
     def __init__(
         self,
         name: str,
-        process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        process: WorkerProcess,
+        link: WorkerLink,
         watch: WatchLimits,
     ) -> None:
         self.name = name
         self.loaded: Loaded | None = None
         self.resident_bytes = 0
         self.on_measured: Callable[[int], None] | None = None
-        self.killed_because: str | None = None
         self._process = process
-        self._reader = reader
-        self._writer = writer
+        self._link = link
         self._limits = watch
-        self._splitter = FrameSplitter()
-        self._decoder = msgspec.msgpack.Decoder(ToRuntime)
         self._answers: dict[int, asyncio.Queue[Reply | EngineError]] = {}
         self._next_id = 0
         self._ending: EngineError | None = None
@@ -104,11 +95,11 @@ class WorkerClient:
             LoadError: the model cannot be run here.
             WorkerCrashedError: the process ended, or took too long.
         """
-        process, reader, writer = await start_process()
+        process, link = await WorkerProcess.start()
         label = f"{source.name}:{source.version}"
-        worker = cls(label, process, reader, writer, watch or WatchLimits())
+        worker = cls(label, process, link, watch or WatchLimits())
         try:
-            worker._send(Load(source=source, settings=settings, cache=cache))
+            link.send(Load(source=source, settings=settings, cache=cache))
             await worker._finish_load()
         except BaseException:
             await worker.stop()
@@ -133,8 +124,12 @@ class WorkerClient:
     @property
     def ending(self) -> str:
         """How the process ended, in words."""
-        words = ending_of(self._process)
-        return words if self.killed_because is None else f"{self.killed_because}; {words}"
+        return self._process.ending
+
+    @property
+    def was_killed(self) -> bool:
+        """True where it was us who ended the process."""
+        return self._process.killed_because is not None
 
     def has_waiting(self, request_id: int) -> bool:
         """Tell whether a reply has come that nobody took: the next one does not have to wait."""
@@ -159,7 +154,7 @@ class WorkerClient:
             raise self._ended()
         replies: asyncio.Queue[Reply | EngineError] = asyncio.Queue()
         self._answers[message.id] = replies
-        self._send(message)
+        self._link.send(message)
         is_answered = False
         try:
             while not is_answered:
@@ -172,7 +167,7 @@ class WorkerClient:
         finally:
             self._answers.pop(message.id, None)
             if not is_answered and self.is_alive:
-                self._send(Cancel(id=message.id))
+                self._link.send(Cancel(id=message.id))
 
     async def wait_end(self) -> None:
         """Return when the process has ended, for whatever reason."""
@@ -189,10 +184,9 @@ class WorkerClient:
             self._ending = reason
         if self._watching is not None:
             self._watching.cancel()
-        if not self._writer.is_closing():
-            self._send(Shutdown())
-            self._writer.close()
-        await self._wait_process()
+        self._link.send(Shutdown())
+        self._link.close()
+        await self._process.wait(end_s=self._limits.end_s)
         await self.wait_end()
 
     async def _finish_load(self) -> None:
@@ -200,12 +194,12 @@ class WorkerClient:
             async with asyncio.timeout(self._limits.load_s):
                 self.loaded = await self._wait_loaded()
         except msgspec.MsgspecError as error:
-            self._kill(f"not a message of a worker: {error}")
-            await self._wait_process()
+            self._process.kill(f"not a message of a worker: {error}")
+            await self._process.wait(end_s=self._limits.end_s)
             raise self._ended() from error
         except TimeoutError as error:
-            self._kill(f"not loaded after {self._limits.load_s:g} s")
-            await self._wait_process()
+            self._process.kill(f"not loaded after {self._limits.load_s:g} s")
+            await self._process.wait(end_s=self._limits.end_s)
             raise self._ended() from error
         self._measured(self.loaded.resident_bytes)
         self._watchdog = Watchdog(self._limits, now_s=_now_s())
@@ -220,34 +214,31 @@ class WorkerClient:
             case LoadFailed(error=error):
                 raise from_wire(error)
             case None:
-                await self._wait_process()
+                await self._process.wait(end_s=self._limits.end_s)
                 raise self._ended()
             case _:
                 raise LoadError(f"{self.name}: unexpected {type(message).__name__}")
 
     async def _next_message(self) -> ToRuntime | None:
-        messages: list[ToRuntime] = []
-        while not messages:
-            data = await self._read()
-            if not data:
-                return None
-            messages = [self._decoder.decode(part) for part in self._splitter.feed(data)]
-        return messages[0]
+        while (messages := await self._link.receive()) is not None:
+            for message in list(messages):
+                return message
+        return None
 
     async def _receive(self) -> None:
         """Hand replies to whoever asked, until the process ends; then fail the rest."""
         try:
-            while data := await self._read():
+            while (messages := await self._link.receive()) is not None:
                 self._watchdog.heard(now_s=_now_s())
-                for part in self._splitter.feed(data):
-                    self._take(self._decoder.decode(part))
+                for message in messages:
+                    self._take(message)
         except (EngineError, msgspec.MsgspecError) as error:
             # Whatever it is that talks there, it is no longer our worker.
-            self._kill(f"not a message of a worker: {error}")
+            self._process.kill(f"not a message of a worker: {error}")
         if self._watching is not None:
             self._watching.cancel()
-        self._writer.close()
-        await self._wait_process()
+        self._link.close()
+        await self._process.wait(end_s=self._limits.end_s)
         for replies in self._answers.values():
             replies.put_nowait(self._ended())
 
@@ -267,29 +258,10 @@ class WorkerClient:
         while True:
             reason = self._watchdog.verdict(now_s=_now_s())
             if reason is not None:
-                self._kill(reason)
+                self._process.kill(reason)
                 return
-            self._send(Ping())
+            self._link.send(Ping())
             await asyncio.sleep(self._limits.ping_every_s)
-
-    async def _read(self) -> bytes:
-        try:
-            return await self._reader.read(_READ_BYTES)
-        except ConnectionError:
-            return b""
-
-    async def _wait_process(self) -> None:
-        """Wait for the end of a process whose channel is closed; not for ever."""
-        try:
-            await asyncio.wait_for(self._process.wait(), self._limits.end_s)
-        except TimeoutError:
-            self._kill(f"did not end within {self._limits.end_s:g} s")
-            await self._process.wait()
-
-    def _kill(self, reason: str) -> None:
-        self.killed_because = self.killed_because or reason
-        if self._process.returncode is None:
-            self._process.kill()
 
     def _measured(self, resident_bytes: int) -> None:
         self.resident_bytes = resident_bytes
@@ -301,17 +273,13 @@ class WorkerClient:
         if replies is not None:  # else cancelled meanwhile
             replies.put_nowait(reply)
 
-    def _send(self, message: ToWorker) -> None:
-        if not self._writer.is_closing():
-            self._writer.write(frame(msgspec.msgpack.encode(message)))
-
     def _ended(self) -> EngineError:
         """Return what a request is told that gets no answer any more."""
         if self._ending is not None:
             return type(self._ending)(self._ending.message, hint=self._ending.hint)
         when = "before the answer" if self.loaded is not None else "while loading"
         message = f"{self.name}: its process ended {when} ({self.ending})"
-        if self.killed_because is None and self._process.returncode == -signal.SIGKILL:
+        if self._process.is_out_of_memory:
             return WorkerCrashedError(
                 f"{message}: probably out of memory", hint=_OUT_OF_MEMORY_HINT
             )
