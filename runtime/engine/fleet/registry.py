@@ -17,6 +17,7 @@ from sealift.runtime.engine.fleet.audit_queue import AuditQueue
 from sealift.runtime.engine.fleet.client import WorkerClient
 from sealift.runtime.engine.fleet.fleet import Fleet
 from sealift.runtime.engine.fleet.lease import Lease
+from sealift.runtime.engine.fleet.model_loader import ModelLoader
 from sealift.runtime.engine.fleet.model_log import ModelLog
 from sealift.runtime.engine.fleet.model_status import ModelStatus
 from sealift.runtime.engine.fleet.settings import FleetSettings, FleetSettingsError
@@ -193,20 +194,29 @@ class Registry:
     def _supervisor(self, entry: CatalogueEntry) -> Supervisor:
         supervisor = self._fleet.get(entry.id)
         if supervisor is None:
+            log = ModelLog(self._audit, label=entry.label, digest=entry.digest)
             supervisor = Supervisor(
                 id=entry.id,
                 label=entry.label,
-                resolve=lambda: self._resolve(entry),
-                settings=self._settings,
+                loader=self._loader(entry, log),
                 fleet=self._fleet_settings,
-                memory_bytes=self._fleet.memory_bytes,
-                prepack=self._prepack,
-                log=ModelLog(self._audit, label=entry.label, digest=entry.digest),
+                log=log,
                 on_change=self._fleet.review,
             )
             supervisor.is_pinned = entry.id in self._pinned_ids()
             self._fleet.add(supervisor)
         return supervisor
+
+    def _loader(self, entry: CatalogueEntry, log: ModelLog) -> ModelLoader:
+        return ModelLoader(
+            label=entry.label,
+            resolve=lambda: self._resolve(entry),
+            settings=self._settings,
+            watch=self._fleet_settings.watch,
+            memory_bytes=self._fleet.memory_bytes,
+            log=log,
+            prepack=self._prepack,
+        )
 
     def _resolve(self, entry: CatalogueEntry) -> ModelSource:
         source = self._catalogue.resolve(entry.name, entry.version)

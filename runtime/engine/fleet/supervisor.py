@@ -12,8 +12,6 @@ from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any
 
-import msgspec
-
 from sealift.manifests.errors import SealiftError
 from sealift.runtime.engine.errors import (
     AuditUnavailableError,
@@ -24,18 +22,16 @@ from sealift.runtime.engine.errors import (
     WorkerCrashedError,
 )
 from sealift.runtime.engine.fleet.client import WorkerClient
+from sealift.runtime.engine.fleet.footprint import Footprint
 from sealift.runtime.engine.fleet.lease import Lease, LeasedWorker
-from sealift.runtime.engine.fleet.memory_estimate import MemoryEstimate, cache_budget, misjudgement
+from sealift.runtime.engine.fleet.model_loader import ModelLoader
 from sealift.runtime.engine.fleet.model_log import ModelLog
-from sealift.runtime.engine.fleet.model_size import read_estimate
 from sealift.runtime.engine.fleet.model_status import ModelState, ModelStatus
 from sealift.runtime.engine.fleet.recovery import Recovery
+from sealift.runtime.engine.fleet.refusal import Refusal
 from sealift.runtime.engine.fleet.residency import Resident, Stay, Waiting
 from sealift.runtime.engine.fleet.settings import FleetSettings
 from sealift.runtime.engine.fleet.waiting_room import WaitingRoom
-from sealift.runtime.engine.prepack.cache import PrepackCache
-from sealift.runtime.engine.settings import EngineSettings
-from sealift.runtime.engine.source import ModelSource
 
 __all__ = ["Supervisor"]
 
@@ -59,9 +55,6 @@ class Supervisor:
     Args:
         id: unlike that of every other one, be it of an equal version with other bytes.
         label: `name:version`, for messages and the audit log.
-        resolve: checks the signature against the keys trusted now and returns the source; blocking.
-        memory_bytes: the budget of all models.
-        prepack: the cache of prepacked weights; None: there is none.
         on_change: called when the fleet should decide anew.
 
     Attributes:
@@ -73,36 +66,27 @@ class Supervisor:
         *,
         id: str,
         label: str,
-        resolve: Callable[[], ModelSource],
-        settings: EngineSettings,
+        loader: ModelLoader,
         fleet: FleetSettings,
-        memory_bytes: int,
         log: ModelLog,
-        prepack: PrepackCache | None,
         on_change: Callable[[], None],
     ) -> None:
         self.id = id
         self.label = label
         self.is_pinned = False
-        self._resolve = resolve
-        self._settings = settings
+        self._loader = loader
         self._fleet = fleet
-        self._memory_bytes = memory_bytes
         self._log = log
-        self._prepack = prepack
         self._on_change = on_change
         self._phase = _Phase.OUT
         self._is_retired = False
         self._room = WaitingRoom()
         self._wanted_since_s: float | None = None
         self._last_used_s = float("-inf")
-        self._estimate: MemoryEstimate | None = None
-        self._peak_bytes = 0
-        self._is_misjudged = False
+        self._footprint = Footprint(label)
         self._running: LeasedWorker | None = None
         self._recovery = Recovery(label, fleet.backoff)
-        self._refusal: SealiftError | None = None
-        self._refused_at_s = float("-inf")
+        self._refusal = Refusal(hold_s=fleet.refusal_s)
         self._sizing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._restart_timer: asyncio.TimerHandle | None = None
@@ -115,15 +99,10 @@ class Supervisor:
         return ModelStatus(
             state=self._state(),
             is_pinned=self.is_pinned,
-            estimated_bytes=self.size_bytes,
+            estimated_bytes=self._footprint.size_bytes,
             resident_bytes=None if worker is None else worker.resident_bytes,
             isolation=None if loaded is None else loaded.isolation,
         )
-
-    @property
-    def size_bytes(self) -> int | None:
-        """What is reserved for it: as estimated, or as measured where that was more."""
-        return None if self._estimate is None else max(self._estimate.total_bytes, self._peak_bytes)
 
     @property
     def is_gone(self) -> bool:
@@ -132,7 +111,7 @@ class Supervisor:
 
     def resident(self) -> Resident | None:
         """Return what it takes of memory now; None: nothing."""
-        running, size = self._running, self.size_bytes
+        running, size = self._running, self._footprint.size_bytes
         if self._phase is _Phase.OUT or size is None:
             return None
         return Resident(
@@ -147,9 +126,9 @@ class Supervisor:
 
     def waiting(self) -> Waiting | None:
         """Return what it wants, where somebody wants it and it may be started."""
-        size = self.size_bytes
+        size = self._footprint.size_bytes
         times = [time for time in (self._wanted_since_s, self._room.since_s) if time is not None]
-        if size is None or not times or self._is_retired or self._is_refused_just_now:
+        if size is None or not times or self._is_retired or self._refusal.is_held(now_s=_now_s()):
             return None
         if self._phase not in (_Phase.OUT, _Phase.LEAVING):
             return None
@@ -173,8 +152,7 @@ class Supervisor:
         if self._is_retired:
             raise self._not_installed()
         self._recovery.check(now_s=_now_s())
-        if self._refusal is not None and self._is_refused_just_now:
-            raise self._refusal.with_traceback(None)
+        self._refusal.check(now_s=_now_s())
         seat = self._room.enter()
         self._ask_for_load()
         try:
@@ -190,9 +168,9 @@ class Supervisor:
 
     async def find_size(self) -> int | None:
         """Return the size, reading it where it is not known; None: the model is refused."""
-        if self._estimate is None:
+        if self._footprint.estimate is None:
             await asyncio.shield(self._start_sizing())
-        return self.size_bytes
+        return self._footprint.size_bytes
 
     def begin_load(self) -> None:
         """Load it: there is room."""
@@ -234,10 +212,6 @@ class Supervisor:
         if self._running is not None:
             await self._running.worker.stop()
 
-    @property
-    def _is_refused_just_now(self) -> bool:
-        return _now_s() - self._refused_at_s < self._fleet.refusal_s
-
     def _state(self) -> ModelState:
         is_wanted = self._wanted_since_s is not None or self._room.since_s is not None
         match self._phase:
@@ -252,7 +226,7 @@ class Supervisor:
         return ModelState.LOADING if is_wanted else ModelState.IDLE
 
     def _ask_for_load(self) -> None:
-        if self._estimate is None:
+        if self._footprint.estimate is None:
             self._start_sizing()
         self._on_change()
 
@@ -263,10 +237,7 @@ class Supervisor:
 
     async def _find_estimate(self) -> None:
         try:
-            source = await asyncio.to_thread(self._resolve)
-            self._estimate = await asyncio.to_thread(
-                read_estimate, source, self._settings, memory_bytes=self._memory_bytes
-            )
+            self._footprint.estimate = await self._loader.estimate()
         except SealiftError as error:
             await self._refuse(error)
         self._on_change()
@@ -275,7 +246,7 @@ class Supervisor:
         if self._recovery.is_due:
             self._log.restarted(self._recovery.deaths)
         try:
-            worker = await self._start_worker()
+            worker = await self._loader.load(uncached_bytes=self._footprint.uncached_bytes)
         except WorkerCrashedError as error:
             self._died(error.message, was_killed=False, served_s=0.0)
             self._room.close(error)
@@ -290,39 +261,11 @@ class Supervisor:
                 self._room.close(LoadError(f"{self.label}: its load was given up"))
             self._on_change()
 
-    async def _start_worker(self) -> WorkerClient:
-        source = await asyncio.to_thread(self._resolve)
-        settings, prepack = self._worker_settings(), self._prepack
-        cache = None if prepack is None else prepack.spec(source.digest)
-        try:
-            worker = await WorkerClient.start(
-                source, settings, watch=self._fleet.watch, cache=cache
-            )
-        except OSError as error:
-            raise LoadError(f"{self.label}: no process can be started: {error}") from error
-        try:
-            if worker.loaded is not None:
-                await self._log.loaded(worker.loaded)
-                if prepack is not None:
-                    await prepack.loaded(source, settings, worker.loaded)
-        except BaseException:
-            await worker.stop()
-            raise
-        return worker
-
-    def _worker_settings(self) -> EngineSettings:
-        guess = self._estimate
-        other_bytes = 0 if guess is None else guess.total_bytes - guess.cache_bytes
-        budget = cache_budget(
-            self._settings, memory_bytes=self._memory_bytes, other_bytes=other_bytes
-        )
-        return msgspec.structs.replace(self._settings, cache_bytes=budget)
-
     def _admit(self, worker: WorkerClient) -> None:
         running = LeasedWorker(worker, self._on_change)
         self._running, self._phase = running, _Phase.READY
         self._recovery.is_due = False
-        self._refused_at_s = float("-inf")
+        self._refusal.lift()
         worker.on_measured = self._measured
         self._measured(worker.resident_bytes, is_fresh=True)
         self._start(self._wait_end(running), "wait for")
@@ -339,7 +282,7 @@ class Supervisor:
         self._running, self._phase = None, _Phase.OUT
         self._died(
             running.worker.ending,
-            was_killed=running.worker.killed_because is not None,
+            was_killed=running.worker.was_killed,
             served_s=_now_s() - running.ready_at_s,
         )
         self._on_change()
@@ -385,21 +328,11 @@ class Supervisor:
         self._room.close(error)
 
     def _hold_refusal(self, error: SealiftError) -> None:
-        self._refusal, self._refused_at_s = error, _now_s()
+        self._refusal.note(error, now_s=_now_s())
         self._wanted_since_s = None
 
     def _measured(self, own_bytes: int, *, is_fresh: bool = False) -> None:
-        """Take note of what the worker holds; the larger of that and the estimate is reserved."""
-        guess = self._estimate
-        if guess is None:
-            return
-        wrong = misjudgement(guess, own_bytes=own_bytes, is_fresh=is_fresh)
-        if wrong is not None and not self._is_misjudged:
-            self._is_misjudged = True
-            _logger.warning("%s: its memory was misjudged: %s", self.label, wrong)
-        reserved = max(guess.total_bytes, self._peak_bytes)
-        self._peak_bytes = max(self._peak_bytes, own_bytes)
-        if own_bytes > reserved:
+        if self._footprint.measured(own_bytes, is_fresh=is_fresh):
             self._on_change()
 
     def _not_installed(self) -> EngineError:
