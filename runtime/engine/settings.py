@@ -33,7 +33,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     context_length: int | None = None
     prefill_chunk: int = 128
     prefill_chunk_alone: int = 512
-    prefill_chunk_least: int = 16
+    prefill_chunk_least: int = 8
     prefill_stall: float = 1.5
     prefix_cache: bool = True
     draft_tokens: int = 31

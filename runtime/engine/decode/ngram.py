@@ -22,6 +22,7 @@ class NgramIndex:
         self._tokens: list[int] = []
         self._after: dict[tuple[int, int, int], int] = {}
         self._source: int | None = None
+        self._resume: int | None = None
         self._follows = False
         for token in tokens:
             self._append(token)
@@ -40,8 +41,11 @@ class NgramIndex:
         if source is None:
             self._append(token)
             return None
-        self._follows = self._tokens[source] == token
-        self._source = source + 1 if self._follows else None
+        is_right = self._tokens[source] == token
+        # Where a right run ends, often one word was replaced and the text goes on behind it.
+        self._resume = source + 1 if self._follows and not is_right else None
+        self._source = source + 1 if is_right else None
+        self._follows = is_right
         self._append(token)
         return self._follows
 
@@ -53,7 +57,7 @@ class NgramIndex:
     def _find(self) -> int | None:
         if self._source is None and len(self._tokens) >= _SIZE:
             one, two, three = self._tokens[-_SIZE:]
-            self._source = self._after.get((one, two, three))
+            self._source = self._after.get((one, two, three), self._resume)
         return self._source
 
     def _append(self, token: int) -> None:

@@ -3,16 +3,16 @@
 A stream pauses for as long as a chunk takes. Times are measured where the model runs and handed in,
 so that the pause stays a multiple of the step itself on any host, for any model.
 
->>> pace = Pace(stall=1.5, least=16, most=128)
+>>> pace = Pace(stall=1.5, least=8, most=128)
 >>> pace.saw_decode(0.030); pace.saw_prefill(64, 0.128)
 >>> pace.chunk
-16
+20
 """
 
 __all__ = ["Pace"]
 
 _WEIGHT = 0.2
-_GRAIN = 8
+_GRAIN = 4
 
 
 class Pace:

@@ -61,7 +61,7 @@ class SchedulerLimits:
     slots: int = 8
     queue_limit: int = 64
     chunk: int = 128
-    chunk_least: int = 16
+    chunk_least: int = 8
     chunk_alone: int = 512
     stall: float = 1.5
     patience: int = 8

@@ -33,6 +33,15 @@ def test_a_wrong_token_is_told_and_ends_the_guess() -> None:
     assert index.add(8) is None
 
 
+def test_a_replaced_word_ends_a_right_run_for_one_token_only() -> None:
+    index = NgramIndex([1, 2, 3, 4, 5, 6, 7, 1, 2, 3])
+    assert index.add(4) is True
+    assert index.add(99) is False
+    assert index.guess(2) == (6, 7)
+    assert index.add(98) is False
+    assert index.guess(2) == ()
+
+
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 9))
 def test_a_guess_stands_behind_the_same_three_tokens(tokens: list[int], count: int) -> None:
     guess = NgramIndex(tokens).guess(count)
