@@ -45,6 +45,7 @@ __all__ = [
 
 _logger = logging.getLogger(__name__)
 _INVALID = "invalid_request_error"
+_CLIENT_CLOSED = 499
 _SERVER = "server_error"
 
 
@@ -211,7 +212,9 @@ async def error_middleware(
     except web.HTTPException as error:
         return _http_answer(error).response()
     except ConnectionError:
-        raise  # the client is gone: there is nobody to answer
+        # The client is gone between two writes. Nobody reads this; raised, it would be logged as a
+        # defect, once for each client that hangs up.
+        return web.Response(status=_CLIENT_CLOSED)
     except Exception:  # the outer edge: a defect is logged, and its details are not sent out
         _logger.exception("%s %s failed", request.method, request.path)
         return ErrorAnswer(

@@ -1,8 +1,12 @@
 """What a client is told about each error."""
 
+import asyncio
 import json
+import logging
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from sealift.manifests.errors import Category, SealiftError
 from sealift.runtime.api.errors import (
@@ -14,6 +18,7 @@ from sealift.runtime.api.errors import (
     MediaTypeError,
     answer_for,
     error_body,
+    error_middleware,
 )
 from sealift.runtime.engine.errors import (
     AuditUnavailableError,
@@ -97,3 +102,17 @@ def test_what_waiting_does_not_mend_says_nothing_of_it(error: SealiftError) -> N
 def test_an_error_of_another_room_has_an_answer(category: Category) -> None:
     kind = type("OtherError", (SealiftError,), {"category": category})
     assert answer_for(kind("x")).status in {400, 500, 503}
+
+
+def test_a_client_that_hung_up_between_two_writes_is_no_defect(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    async def answer() -> web.StreamResponse:
+        return await error_middleware(make_mocked_request("POST", "/v1"), handler)
+
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(answer()).status == 499
+    assert not caplog.records
