@@ -34,7 +34,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     prefill_chunk: int = 128
     prefill_chunk_alone: int = 512
     prefill_chunk_least: int = 8
-    prefill_stall: float = 1.5
+    prefill_stall: float = 1.25
     prefix_cache: bool = True
     draft_tokens: int = 31
     cache_fraction: float = 0.5

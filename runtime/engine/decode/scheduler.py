@@ -63,7 +63,7 @@ class SchedulerLimits:
     chunk: int = 128
     chunk_least: int = 8
     chunk_alone: int = 512
-    stall: float = 1.5
+    stall: float = 1.25
     patience: int = 8
     reuses_prefixes: bool = True
 
