@@ -28,6 +28,12 @@ class DecoderShape(Record, frozen=True, kw_only=True, omit_defaults=True):
     kv_dtype: str = "float32"
     sliding_window: _Count | None = None
 
+    @property
+    def token_bytes(self) -> int:
+        """What one token of one slot takes; an unknown type, which no engine loads, counts 4."""
+        item_bytes = 2 if self.kv_dtype == "float16" else 4
+        return 2 * self.layers * self.kv_heads * self.head_size * item_bytes
+
 
 class VectorShape(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Inputs and output of a model that gives one vector (or scores) a text."""

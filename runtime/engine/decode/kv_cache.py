@@ -12,15 +12,9 @@ from sealift.manifests.serving import DecoderShape
 from sealift.runtime.engine.decode.slot_table import Copy, Move, Swap
 from sealift.runtime.engine.errors import LoadError
 
-__all__ = ["KvCache", "cache_length", "token_bytes"]
+__all__ = ["KvCache", "cache_length"]
 
 _KV_TYPES: dict[str, type[np.floating]] = {"float32": np.float32, "float16": np.float16}
-
-
-def token_bytes(shape: DecoderShape) -> int:
-    """Return what one token of one slot takes."""
-    item_bytes = np.dtype(_kv_type(shape)).itemsize
-    return 2 * shape.layers * shape.kv_heads * shape.head_size * item_bytes
 
 
 def cache_length(shape: DecoderShape, *, slots: int, context_length: int, budget_bytes: int) -> int:
@@ -29,12 +23,12 @@ def cache_length(shape: DecoderShape, *, slots: int, context_length: int, budget
     Raises:
         LoadError: not even a short conversation fits.
     """
-    fits = budget_bytes // (slots * token_bytes(shape))
+    fits = budget_bytes // (slots * shape.token_bytes)
     length = min(context_length, fits)
     if length < min(context_length, 256):
         raise LoadError(
             f"cache: {slots} slots of {min(context_length, 256)} tokens need "
-            f"{slots * min(context_length, 256) * token_bytes(shape)} bytes, "
+            f"{slots * min(context_length, 256) * shape.token_bytes} bytes, "
             f"{budget_bytes} are allowed",
             hint="serve with fewer slots, or on a host with more memory",
         )

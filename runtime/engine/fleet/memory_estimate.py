@@ -11,7 +11,7 @@ tokens reach them, so a model that just loaded holds less.
 from dataclasses import dataclass
 from typing import Final
 
-from sealift.manifests.serving import DecoderShape, ServingConfig
+from sealift.manifests.serving import ServingConfig
 from sealift.runtime.engine.settings import EngineSettings
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "cache_budget",
     "estimate",
     "misjudgement",
-    "token_bytes",
 ]
 
 # Measured: python, numpy, onnxruntime, the tokenizer's library.
@@ -31,7 +30,6 @@ VOCABULARY_ENTRY_BYTES: Final = 700
 # the shape of Qwen2.5 0.5B).
 _LIVE_STATES: Final = 64
 _FLOAT_BYTES: Final = 4
-_CACHE_ITEM_BYTES: Final = {"float32": 4, "float16": 2}
 # Beyond this, an operator should know that the estimate is wrong.
 WRONG_BY_FACTOR: Final = 1.5
 
@@ -54,13 +52,6 @@ class MemoryEstimate:
     def total_bytes(self) -> int:
         """With every slot full."""
         return self.loaded_bytes + self.work_bytes + self.cache_bytes
-
-
-def token_bytes(shape: DecoderShape) -> int:
-    """Return what one token of one slot takes; as `decode.kv_cache.token_bytes`, without numpy."""
-    # An unknown type is refused by the worker; until then it counts as the largest.
-    item_bytes = _CACHE_ITEM_BYTES.get(shape.kv_dtype, _FLOAT_BYTES)
-    return 2 * shape.layers * shape.kv_heads * shape.head_size * item_bytes
 
 
 def cache_budget(settings: EngineSettings, *, memory_bytes: int, other_bytes: int) -> int:
@@ -117,7 +108,7 @@ def misjudgement(guess: MemoryEstimate, *, own_bytes: int, is_fresh: bool) -> st
 def _cache_bytes(config: ServingConfig, settings: EngineSettings, budget_bytes: int) -> int:
     if config.decoder is None:
         return 0
-    slot_bytes = settings.slots * token_bytes(config.decoder)
+    slot_bytes = settings.slots * config.decoder.token_bytes
     length = min(config.max_length, settings.context_length or config.max_length)
     return slot_bytes * min(length, budget_bytes // slot_bytes)
 

@@ -85,10 +85,6 @@ class GrammarCompiler:
                 self._compiled.popitem(last=False)
             return self._constraint(matcher)
 
-    def compile_lark(self, text: str) -> MatcherConstraint:
-        """Compile a Lark grammar, as the engine itself writes them for tool calls."""
-        return self.compile(Grammar(kind="lark", text=text))
-
     def token_bytes(self, token: int) -> bytes:
         """Return what a token stands for: a special one its name, one beyond the tokenizer none."""
         return self._tokens.bytes_of(token)

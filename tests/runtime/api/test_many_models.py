@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ import openai
 import pytest
 
 from sealift.runtime.api import ApiLimits
-from sealift.runtime.audit.entry import Event
 from sealift.runtime.engine.errors import ModelNotFoundError, ModelTooLargeError
 from sealift.runtime.engine.fleet.audit_queue import AuditQueue
 from sealift.runtime.engine.fleet.backoff import BackoffPolicy
 from sealift.runtime.engine.fleet.model_size import read_estimate
-from sealift.runtime.engine.fleet.registry import CatalogueEntry, Registry
+from sealift.runtime.engine.fleet.registry import Registry
 from sealift.runtime.engine.fleet.settings import FleetSettings, FleetSettingsError
 from sealift.runtime.engine.fleet.watchdog import WatchLimits
 from sealift.runtime.engine.settings import EngineSettings
 from sealift.runtime.engine.source import ModelSource
+from tests.runtime.api.conftest import MemoryCatalogue, MemorySink
 
 StartServer = Callable[..., Any]
 Sources = Callable[..., list[ModelSource]]
@@ -364,32 +363,6 @@ def test_an_alias_is_another_name(server_over: StartServer, sources: Sources) ->
     _wait(lambda: [event["model"] for event in _events(server, "request")] == ["one:1.0.0"])
 
 
-@dataclass
-class _Listed:
-    sources: list[ModelSource]
-
-    def entries(self) -> tuple[CatalogueEntry, ...]:
-        return tuple(
-            CatalogueEntry(
-                name=source.name,
-                version=source.version,
-                digest=source.digest,
-                task=source.task,
-                created_s=0,
-                is_current=True,
-            )
-            for source in self.sources
-        )
-
-    def resolve(self, name: str, version: str) -> ModelSource:
-        return next(source for source in self.sources if source.name == name)
-
-
-class _Nowhere:
-    def append(self, *events: Event) -> None:
-        pass
-
-
 @pytest.mark.parametrize(
     ("fleet", "error", "message"),
     [
@@ -407,7 +380,7 @@ def test_a_server_that_cannot_keep_its_word_does_not_start(
     settings = FleetSettings(memory_bytes=_bytes(listed[0]) * 3 // 2, **fleet)
 
     async def start() -> None:
-        registry = Registry(_Listed(listed), ENGINE, AuditQueue(_Nowhere()), settings)
+        registry = Registry(MemoryCatalogue(listed), ENGINE, AuditQueue(MemorySink()), settings)
         try:
             await registry.start()
         finally:

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sealift.manifests.recipe import Precision, Task
 from sealift.manifests.serving import DecoderShape, ServingConfig
 from sealift.runtime.engine.decode import kv_cache
 from sealift.runtime.engine.errors import LoadError
-from sealift.runtime.engine.fleet import memory_estimate
 from sealift.runtime.engine.fleet.client import WorkerClient
 from sealift.runtime.engine.fleet.memory_estimate import (
     WRONG_BY_FACTOR,
@@ -48,7 +48,9 @@ def _config(shape: DecoderShape, max_length: int) -> ServingConfig:
 def test_the_cache_is_estimated_as_the_worker_makes_it(
     shape: DecoderShape, memory_bytes: int, context_length: int | None
 ) -> None:
-    assert memory_estimate.token_bytes(shape) == kv_cache.token_bytes(shape)
+    cache = kv_cache.KvCache(shape, slots=1, length=1)
+    row_bytes = cache.heads * cache.head_size * np.dtype(cache.dtype).itemsize
+    assert shape.token_bytes == len(cache.pointers(0)) * row_bytes
     settings = EngineSettings(context_length=context_length)
     found = estimate(
         _config(shape, 32_768), weight_bytes=10**8, settings=settings, memory_bytes=memory_bytes
@@ -67,9 +69,9 @@ def test_the_cache_is_estimated_as_the_worker_makes_it(
             budget_bytes=budget,
         )
     except LoadError:
-        assert found.cache_bytes < slots * 256 * kv_cache.token_bytes(shape)
+        assert found.cache_bytes < slots * 256 * shape.token_bytes
         return
-    assert found.cache_bytes == slots * length * kv_cache.token_bytes(shape)
+    assert found.cache_bytes == slots * length * shape.token_bytes
     assert found.total_bytes <= memory_bytes
 
 
